@@ -1,0 +1,532 @@
+"""What a console and a bridge say to each other: commands, events, views and their codec.
+
+One WebSocket. Text frames carry one JSON object each, told apart by ``type``; binary frames
+carry audio (see ``TALK``). A console opens with `Attach`; the bridge answers with its whole
+state as ordinary ``…Changed`` events and then `Attached`, so a snapshot and an update are one
+code path. Every command gets `Done` or `Refused` with its ``id``. Events carry whole objects:
+the newest one with the same identity replaces the older, so a slow console may be sent fewer
+of them and still ends up right.
+
+This is the only bridge module that the console imports. Times named ``at_ms`` or ``…_ms``
+inside a call count from the first moment of its media stream; ``…_unix_ms`` is wall clock.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+VERSION = 1
+"""Raised whenever an older console or bridge would misread the other."""
+
+COLUMN_MS = 20
+"""Width of one waveform column: one telephone frame."""
+
+TALK = 1
+"""First byte of a binary frame from a console: the rest is operator speech, mu-law 8 kHz mono,
+for the call whose floor this console holds."""
+
+MAX_TEXT_CHARS = 2000
+"""Longest whisper, ask, say or hand-back note."""
+
+TAGS = {"frozen": True, "kw_only": True, "tag_field": "type"}
+
+
+class Phase(StrEnum):
+    """Where a call is in its life."""
+
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    LIVE = "live"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class Floor(StrEnum):
+    """Whom the caller hears."""
+
+    AI = "ai"
+    OPERATOR = "operator"
+    HOLD = "hold"
+    NOBODY = "nobody"
+
+
+class Verb(StrEnum):
+    """What an operator can do to a call."""
+
+    INTERRUPT = "interrupt"
+    MUTE_AI = "mute_ai"
+    WHISPER = "whisper"
+    ASK = "ask"
+    SAY = "say"
+    TAKE_OVER = "take_over"
+    HAND_BACK = "hand_back"
+    HANG_UP = "hang_up"
+
+
+class Party(StrEnum):
+    """Whose voice or hand something is."""
+
+    CALLER = "caller"
+    AI = "ai"
+    OPERATOR = "operator"
+    NOBODY = "nobody"
+
+
+class Recording(StrEnum):
+    """State of a call's stereo recording."""
+
+    OFF = "off"
+    ON = "on"
+    PARTIAL = "partial"
+    DONE = "done"
+
+
+# ── views: what the bridge knows, as frozen values ────────────────────────────────────────
+
+
+class CallView(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as an operator sees it.
+
+    number: the other party, E.164 or the carrier's word for "withheld".
+    clock_ms: age of the media stream when this view was made (0 before it starts).
+    floor_holder: name of the console that has the floor, else "".
+    activity: in words, what happens now ("AI speaking", "Ringing", "Ended · caller hung up").
+    needs: why the call needs a person, most pressing first; empty when it does not.
+    allowed: the verbs that would be accepted now.
+    why_not: verb -> the sentence an operator would be refused with.
+    cost_usd: estimate from the engine's own usage figures.
+    end_cause: empty until the call has ended.
+    """
+
+    call_id: str
+    call_sid: str = ""
+    direction: str = "inbound"
+    number: str = ""
+    place: str = ""
+    profile: str = ""
+    phase: Phase = Phase.RINGING
+    floor: Floor = Floor.NOBODY
+    floor_holder: str = ""
+    ai_muted: bool = False
+    speaking: Party = Party.NOBODY
+    activity: str = ""
+    needs: tuple[str, ...] = ()
+    recording: Recording = Recording.OFF
+    recording_path: str = ""
+    started_unix_ms: int = 0
+    clock_ms: int = 0
+    caller_interruptions: int = 0
+    operator_interruptions: int = 0
+    session_expires_ms: int | None = None
+    cost_usd: float = 0.0
+    tokens: int = 0
+    summary: str = ""
+    end_cause: str = ""
+    allowed: tuple[Verb, ...] = ()
+    why_not: dict[Verb, str] = {}
+
+
+class TurnKind(StrEnum):
+    """What a line of the transcript is."""
+
+    SPEECH = "speech"
+    WHISPER = "whisper"
+    ASK = "ask"
+    SAY = "say"
+    NOTE = "note"
+
+
+class TurnState(StrEnum):
+    """INTERIM words may still change; SPEAKING is being heard; CUT ended before it was all heard."""
+
+    INTERIM = "interim"
+    SPEAKING = "speaking"
+    FINAL = "final"
+    CUT = "cut"
+
+
+class TurnView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the transcript.
+
+    Lines are ordered by (start_ms, order), never by arrival. Of ``text`` the first
+    ``heard_chars`` characters reached the caller; while SPEAKING the rest is still to come,
+    when CUT the rest never did. ``heard_ms`` of audio were heard. ``cut_by`` is NOBODY unless
+    CUT. ``remark`` is a short word beside the line ("not word for word").
+    """
+
+    call_id: str
+    turn_id: str
+    order: int
+    speaker: Party
+    kind: TurnKind = TurnKind.SPEECH
+    state: TurnState = TurnState.FINAL
+    start_ms: int = 0
+    end_ms: int = 0
+    text: str = ""
+    heard_chars: int = 0
+    heard_ms: int = 0
+    cut_by: Party = Party.NOBODY
+    remark: str = ""
+
+
+class ToolState(StrEnum):
+    """Life of a tool call."""
+
+    ASKED = "asked"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+class ToolView(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool call of the AI. arguments and result are the JSON texts, at most 16 KiB each."""
+
+    call_id: str
+    tool_id: str
+    order: int
+    name: str
+    arguments: str = ""
+    state: ToolState = ToolState.ASKED
+    result: str = ""
+    start_ms: int = 0
+    duration_ms: int = 0
+
+
+class MarkerKind(StrEnum):
+    """What a mark under the waveform stands for."""
+
+    BARGE_IN = "barge_in"
+    OPERATOR = "operator"
+    TOOL = "tool"
+    DTMF = "dtmf"
+    TROUBLE = "trouble"
+
+
+class MarkerView(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment marked under the waveform, with a word."""
+
+    call_id: str
+    marker_id: str
+    at_ms: int
+    kind: MarkerKind
+    label: str
+
+
+class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the caller waited for one answer, in stages that add up.
+
+    at_ms: when the caller stopped speaking. end_of_speech_ms: until the engine noticed.
+    model_ms: until its first audio, less tool_ms spent in tools. ear_ms: until that audio was
+    confirmed heard by the carrier.
+    """
+
+    call_id: str
+    answer_id: str
+    at_ms: int
+    end_of_speech_ms: int
+    model_ms: int
+    tool_ms: int
+    ear_ms: int
+
+
+class HealthPart(StrEnum):
+    """What the health chips speak of, in their order."""
+
+    BRIDGE = "bridge"
+    TUNNEL = "tunnel"
+    NUMBER = "number"
+    ENGINE = "engine"
+
+
+class HealthState(StrEnum):
+    """GREEN works, AMBER works with a catch or is not yet known, RED does not work."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """One health chip: a word beside the light, the reason behind it, and what to do."""
+
+    part: HealthPart
+    state: HealthState
+    word: str
+    reason: str = ""
+    fix: str = ""
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a peer's wire protocol, audio left out and secrets masked.
+
+    number counts within the call. outbound: from us to the peer. count: how many like it this
+    line stands for (audio messages are told by the dozen).
+    """
+
+    call_id: str
+    number: int
+    at_ms: int
+    peer: str
+    outbound: bool
+    name: str
+    text: str = ""
+    count: int = 1
+
+
+# ── commands: console -> bridge ───────────────────────────────────────────────────────────
+
+
+class Attach(msgspec.Struct, tag="attach", **TAGS):
+    """The first message. console: the name others see when this one holds a floor."""
+
+    id: int
+    version: int
+    console: str
+
+
+class Watch(msgspec.Struct, tag="watch", **TAGS):
+    """Which call is looked at closely (fast waveform, raw messages); "" for none."""
+
+    id: int
+    call_id: str
+
+
+class Interrupt(msgspec.Struct, tag="interrupt", **TAGS):
+    """Stop the AI's running speech at once; it then waits for the caller."""
+
+    id: int
+    call_id: str
+
+
+class MuteAI(msgspec.Struct, tag="mute_ai", **TAGS):
+    """Silence the AI (it still listens and transcribes), or let it answer again."""
+
+    id: int
+    call_id: str
+    muted: bool
+
+
+class Whisper(msgspec.Struct, tag="whisper", **TAGS):
+    """Hidden guidance for the AI's next turn; never interrupts."""
+
+    id: int
+    call_id: str
+    text: str
+
+
+class Ask(msgspec.Struct, tag="ask", **TAGS):
+    """Have the AI say this in its own words, after its running reply or cutting in."""
+
+    id: int
+    call_id: str
+    text: str
+    cut_in: bool = False
+
+
+class Say(msgspec.Struct, tag="say", **TAGS):
+    """Have exactly these words spoken."""
+
+    id: int
+    call_id: str
+    text: str
+
+
+class TakeOver(msgspec.Struct, tag="take_over", **TAGS):
+    """Give this console the floor: the AI falls silent and keeps listening."""
+
+    id: int
+    call_id: str
+
+
+class HandBack(msgspec.Struct, tag="hand_back", **TAGS):
+    """Give the AI the floor back, told what happened; note: a line the operator adds."""
+
+    id: int
+    call_id: str
+    note: str = ""
+
+
+class HangUp(msgspec.Struct, tag="hang_up", **TAGS):
+    """End the line."""
+
+    id: int
+    call_id: str
+
+
+class Rehearse(msgspec.Struct, tag="rehearse", **TAGS):
+    """Let the simulated telephone company place another call; scenario "" picks one."""
+
+    id: int
+    scenario: str = ""
+
+
+class Shutdown(msgspec.Struct, tag="shutdown", **TAGS):
+    """Stop the bridge. Refused while calls are up unless ``end_calls``."""
+
+    id: int
+    end_calls: bool = False
+
+
+Command: TypeAlias = (
+    Attach
+    | Watch
+    | Interrupt
+    | MuteAI
+    | Whisper
+    | Ask
+    | Say
+    | TakeOver
+    | HandBack
+    | HangUp
+    | Rehearse
+    | Shutdown
+)
+
+
+# ── events: bridge -> console ─────────────────────────────────────────────────────────────
+
+
+class Attached(msgspec.Struct, tag="attached", **TAGS):
+    """The state sent so far is complete. console_id is what `CallView.floor_holder` may name."""
+
+    version: int
+    console: str
+    rehearsal: bool
+    bridge_pid: int
+    home: str
+    scenarios: tuple[str, ...] = ()
+
+
+class HealthChanged(msgspec.Struct, tag="health", **TAGS):
+    """Identity: health.part."""
+
+    health: HealthView
+
+
+class CallChanged(msgspec.Struct, tag="call", **TAGS):
+    """Identity: call.call_id."""
+
+    call: CallView
+
+
+class CallForgotten(msgspec.Struct, tag="call_forgotten", **TAGS):
+    """The bridge let go of an old ended call; it lives on in the journal."""
+
+    call_id: str
+
+
+class TurnChanged(msgspec.Struct, tag="turn", **TAGS):
+    """Identity: (turn.call_id, turn.turn_id)."""
+
+    turn: TurnView
+
+
+class ToolChanged(msgspec.Struct, tag="tool", **TAGS):
+    """Identity: (tool.call_id, tool.tool_id)."""
+
+    tool: ToolView
+
+
+class MarkerChanged(msgspec.Struct, tag="marker", **TAGS):
+    """Identity: (marker.call_id, marker.marker_id)."""
+
+    marker: MarkerView
+
+
+class AnswerTimed(msgspec.Struct, tag="answer", **TAGS):
+    """Identity: (answer.call_id, answer.answer_id)."""
+
+    answer: AnswerView
+
+
+class PeaksAdded(msgspec.Struct, tag="peaks", **TAGS):
+    """Waveform columns from ``first_column`` on, one byte each, all three of one length.
+
+    caller, line: loudness 0 (silence) .. 255 (full scale) of what the caller said, and of what
+    the caller heard. voice: who was heard: 0 nobody, 1 AI, 2 operator. Columns already known
+    are replaced.
+    """
+
+    call_id: str
+    first_column: int
+    caller: bytes
+    line: bytes
+    voice: bytes
+
+
+class GhostAdded(msgspec.Struct, tag="ghost", **TAGS):
+    """AI speech that was cut off before it was heard: its loudness, from ``first_column`` on."""
+
+    call_id: str
+    first_column: int
+    peaks: bytes
+
+
+class MessageSeen(msgspec.Struct, tag="message", **TAGS):
+    """Only for the call that this console watches. Identity: (call_id, number)."""
+
+    message: MessageView
+
+
+class Notice(msgspec.Struct, tag="notice", **TAGS):
+    """Something an operator should read: what happened, what it means, what to do."""
+
+    text: str
+    state: HealthState = HealthState.AMBER
+    call_id: str = ""
+
+
+class Done(msgspec.Struct, tag="done", **TAGS):
+    """The command was carried out."""
+
+    id: int
+
+
+class Refused(msgspec.Struct, tag="refused", **TAGS):
+    """The command was not carried out; reason is a sentence for the operator."""
+
+    id: int
+    reason: str
+
+
+Event: TypeAlias = (
+    Attached
+    | HealthChanged
+    | CallChanged
+    | CallForgotten
+    | TurnChanged
+    | ToolChanged
+    | MarkerChanged
+    | AnswerTimed
+    | PeaksAdded
+    | GhostAdded
+    | MessageSeen
+    | Notice
+    | Done
+    | Refused
+)
+
+_encoder = msgspec.json.Encoder()
+_commands = msgspec.json.Decoder(Command)
+_events = msgspec.json.Decoder(Event)
+
+
+def encode(message: Command | Event) -> str:
+    """One command or event as the text of one frame."""
+    return _encoder.encode(message).decode()
+
+
+def decode_command(text: str | bytes) -> Command:
+    """Raises msgspec.DecodeError (its ValidationError included) for anything but a command."""
+    return _commands.decode(text)
+
+
+def decode_event(text: str | bytes) -> Event:
+    """Raises msgspec.DecodeError (its ValidationError included) for anything but an event."""
+    return _events.decode(text)

@@ -1,0 +1,1 @@
+"""The operator's desk: a Qt window onto a bridge."""
