@@ -1,0 +1,352 @@
+"""A call: two machines written as two tables, and the one method that turns them.
+
+The *phase* is the line's life: RINGING (the carrier asked us what to do), CONNECTING (its media
+stream is open, the AI is not yet), LIVE, ENDING (we asked for the end and wait for the carrier's
+word), ENDED. The *floor* is whom the caller hears: the AI, an operator, hold, or nobody. They are
+two because they turn for different reasons: the phase on what carrier and engine report, the
+floor on what operators decide; and a call that is ending keeps its floor to the last word.
+
+`Call.apply` takes one input and returns the effects that must be carried out, in order. It
+raises `NotAllowed`, with a sentence for the operator, for a verb that cannot be done now; inputs
+from peers are never refused, those that mean nothing in a state are rows without effects. Feeding
+a call's inputs again gives the same effects, so a journal is a test.
+
+What each machine sees:
+    phase   StreamStarted, EngineReady, EngineGone, HangUp, StreamStopped, CarrierEnded, EndOverdue
+    floor   TakeOver, HandBack, MuteAI, ConsoleGone; Interrupt and CallerSpoke cut what plays but
+            move nothing: the AI keeps the floor and waits for the caller.
+Whisper, Ask and Say go through to the engine when the call is LIVE; who has the floor decides
+whether the AI may speak for them. An AI that is lost ends the call, unless a person has the floor.
+
+Deliberately not modelled: audio, words, timers and retries. Time enters as inputs (EndOverdue,
+ConsoleGone after its grace), what is playing is `playout`'s, what was said is `transcript`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+from bridge.control import Floor, Party, Phase, Verb
+from bridge.errors import NotAllowed
+
+# ── inputs ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """The carrier's media stream is open and proved itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """The AI is connected and configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineGone:
+    """The AI cannot be had any more; why is a sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStopped:
+    """The media stream is over, whoever closed it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierEnded:
+    """The carrier says that the call is over; status is its word."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndOverdue:
+    """An asked-for end was not confirmed in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSpoke:
+    """The caller began to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Stop what the AI is saying."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteAI:
+    """Silence the AI, or let it answer again."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """Hidden guidance."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Have the AI say it in its words."""
+
+    text: str
+    cut_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Have exactly this said."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """console wants the floor."""
+
+    console: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """console gives the floor to the AI."""
+
+    console: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleGone:
+    """The console has been away for longer than the grace it is given."""
+
+    console: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the line. by: OPERATOR, AI, or NOBODY for a limit of ours."""
+
+    by: Party = Party.OPERATOR
+    why: str = ""
+
+
+Input: TypeAlias = (
+    StreamStarted
+    | EngineReady
+    | EngineGone
+    | StreamStopped
+    | CarrierEnded
+    | EndOverdue
+    | CallerSpoke
+    | Interrupt
+    | MuteAI
+    | Whisper
+    | Ask
+    | Say
+    | TakeOver
+    | HandBack
+    | ConsoleGone
+    | HangUp
+)
+
+
+class Effect(Enum):
+    """What the session must do. Those that need words find them in the input."""
+
+    OPEN_ENGINE = auto()
+    GREET = auto()
+    CUT = auto()
+    SILENCE_AI = auto()
+    LET_AI_ANSWER = auto()
+    ANSWER_NOW = auto()
+    PASS_WHISPER = auto()
+    PASS_ASK = auto()
+    PASS_SAY = auto()
+    TELL_HAND_BACK = auto()
+    HANG_UP_CARRIER = auto()
+    CLOSE_STREAM = auto()
+    CLOSE_ENGINE = auto()
+    FINISH = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where an input leads, and what must be done on the way."""
+
+    to: Phase | Floor
+    effects: tuple[Effect, ...] = ()
+
+
+END = (Effect.CUT, Effect.CLOSE_ENGINE, Effect.CLOSE_STREAM, Effect.FINISH)
+
+PHASES: dict[tuple[Phase, type], Row] = {
+    (Phase.RINGING, StreamStarted): Row(Phase.CONNECTING, (Effect.OPEN_ENGINE,)),
+    (Phase.RINGING, CarrierEnded): Row(Phase.ENDED, (Effect.FINISH,)),
+    (Phase.RINGING, EndOverdue): Row(Phase.ENDED, (Effect.FINISH,)),
+    (Phase.RINGING, HangUp): Row(Phase.ENDING, (Effect.HANG_UP_CARRIER,)),
+    (Phase.CONNECTING, EngineReady): Row(Phase.LIVE, (Effect.GREET,)),
+    (Phase.CONNECTING, EngineGone): Row(Phase.ENDING, (Effect.CLOSE_STREAM,)),
+    (Phase.CONNECTING, HangUp): Row(Phase.ENDING, (Effect.CLOSE_ENGINE, Effect.HANG_UP_CARRIER)),
+    (Phase.CONNECTING, StreamStopped): Row(Phase.ENDED, END),
+    (Phase.CONNECTING, CarrierEnded): Row(Phase.ENDED, END),
+    (Phase.LIVE, EngineGone): Row(Phase.ENDING, (Effect.CLOSE_STREAM,)),
+    (Phase.LIVE, HangUp): Row(Phase.ENDING, (Effect.CUT, Effect.CLOSE_ENGINE, Effect.HANG_UP_CARRIER)),
+    (Phase.LIVE, StreamStopped): Row(Phase.ENDED, END),
+    (Phase.LIVE, CarrierEnded): Row(Phase.ENDED, END),
+    (Phase.ENDING, StreamStarted): Row(Phase.ENDING, (Effect.HANG_UP_CARRIER,)),
+    (Phase.ENDING, StreamStopped): Row(Phase.ENDED, END),
+    (Phase.ENDING, CarrierEnded): Row(Phase.ENDED, END),
+    (Phase.ENDING, EndOverdue): Row(Phase.ENDED, END),
+}
+"""Any pair not listed changes nothing."""
+
+SILENCE = (Effect.CUT, Effect.SILENCE_AI)
+RESUME = (Effect.TELL_HAND_BACK, Effect.LET_AI_ANSWER, Effect.ANSWER_NOW)
+
+FLOORS: dict[tuple[Floor, type], Row] = {
+    (Floor.NOBODY, EngineReady): Row(Floor.AI),
+    (Floor.AI, EngineGone): Row(Floor.NOBODY),
+    (Floor.OPERATOR, EngineGone): Row(Floor.OPERATOR),
+    (Floor.AI, MuteAI): Row(Floor.NOBODY, SILENCE),
+    (Floor.NOBODY, MuteAI): Row(Floor.AI, (Effect.LET_AI_ANSWER, Effect.ANSWER_NOW)),
+    (Floor.AI, TakeOver): Row(Floor.OPERATOR, SILENCE),
+    (Floor.NOBODY, TakeOver): Row(Floor.OPERATOR, SILENCE),
+    (Floor.OPERATOR, HandBack): Row(Floor.AI, RESUME),
+    (Floor.OPERATOR, ConsoleGone): Row(Floor.AI, RESUME),
+    (Floor.AI, Interrupt): Row(Floor.AI, (Effect.CUT,)),
+    (Floor.NOBODY, Interrupt): Row(Floor.NOBODY, (Effect.CUT,)),
+    (Floor.AI, CallerSpoke): Row(Floor.AI, (Effect.CUT,)),
+    (Floor.AI, Whisper): Row(Floor.AI, (Effect.PASS_WHISPER,)),
+    (Floor.NOBODY, Whisper): Row(Floor.NOBODY, (Effect.PASS_WHISPER,)),
+    (Floor.OPERATOR, Whisper): Row(Floor.OPERATOR, (Effect.PASS_WHISPER,)),
+    (Floor.AI, Ask): Row(Floor.AI, (Effect.PASS_ASK,)),
+    (Floor.AI, Say): Row(Floor.AI, (Effect.PASS_SAY,)),
+    (Floor.NOBODY, Say): Row(Floor.NOBODY, (Effect.PASS_SAY,)),
+}
+"""Any pair not listed changes nothing."""
+
+NOT_LIVE = {
+    Phase.RINGING: "The call is still ringing. Wait until it is answered.",
+    Phase.CONNECTING: "The AI is still connecting. Wait a moment.",
+    Phase.ENDING: "The call is ending.",
+    Phase.ENDED: "The call has ended.",
+}
+
+
+class Call:
+    """The two machines of one call."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.RINGING
+        self.floor = Floor.NOBODY
+        self.holder = ""
+        self.end_cause = ""
+        self.ai_gone = False
+
+    def apply(self, input: Input) -> tuple[Effect, ...]:
+        """One input in, the effects to carry out in order. Raises NotAllowed; then nothing changed."""
+        verb = VERBS.get(type(input))
+        if verb is not None and not (isinstance(input, HangUp) and input.by is not Party.OPERATOR):
+            reason = self.why_not(verb, getattr(input, "console", ""))
+            if reason:
+                raise NotAllowed(reason)
+        if self._means_nothing(input):
+            return ()
+        self._note_cause(input)
+        at_floor = FLOORS.get((self.floor, type(input))) if self.phase in (Phase.LIVE, Phase.CONNECTING) else None
+        at_phase = PHASES.get((self.phase, type(input)))
+        effects: tuple[Effect, ...] = ()
+        if isinstance(input, EngineGone):
+            self.ai_gone = True
+            if self.floor is Floor.OPERATOR:
+                at_phase = None
+        if self.ai_gone and isinstance(input, ConsoleGone):
+            at_floor, at_phase = None, PHASES[Phase.LIVE, EngineGone]
+            self.end_cause = "the operator's window was lost"
+        if at_floor is not None:
+            self.floor = Floor(at_floor.to)
+            self.holder = input.console if isinstance(input, TakeOver) else self.holder
+            effects += at_floor.effects
+        if at_phase is not None:
+            self.phase = Phase(at_phase.to)
+            effects += at_phase.effects
+        if self.phase is Phase.ENDED:
+            self.floor = Floor.NOBODY
+        if self.floor is not Floor.OPERATOR:
+            self.holder = ""
+        return effects
+
+    def _means_nothing(self, input: Input) -> bool:
+        """Asked for what already is, or told of a console that holds nothing."""
+        match input:
+            case MuteAI(muted=muted):
+                return muted is (self.floor is Floor.NOBODY)
+            case ConsoleGone(console=console):
+                return self.floor is not Floor.OPERATOR or console != self.holder
+            case _:
+                return False
+
+    def _note_cause(self, input: Input) -> None:
+        """The first reason for the end is the true one; what follows are its consequences."""
+        if self.end_cause:
+            return
+        match input:
+            case HangUp(by=by, why=why):
+                words = {Party.OPERATOR: "you hung up", Party.AI: "the AI hung up"}
+                self.end_cause = why or words.get(by, "time limit")
+            case EngineGone(why=why):
+                self.end_cause = "" if self.floor is Floor.OPERATOR else why
+            case StreamStopped(why=why):
+                self.end_cause = why
+            case CarrierEnded(status=status):
+                self.end_cause = "caller hung up" if status == "completed" else status
+            case EndOverdue():
+                self.end_cause = "never connected"
+
+    def why_not(self, verb: Verb, console: str = "") -> str:
+        """The sentence a verb would be refused with, "" when it is allowed."""
+        if verb is Verb.HANG_UP:
+            return NOT_LIVE[self.phase] if self.phase in (Phase.ENDING, Phase.ENDED) else ""
+        if self.phase is not Phase.LIVE:
+            return NOT_LIVE[self.phase]
+        if self.floor is Floor.OPERATOR:
+            if verb is Verb.TAKE_OVER:
+                return f"{self.holder} already has the floor."
+            if verb is Verb.HAND_BACK:
+                if console and console != self.holder:
+                    return f"{self.holder} has the floor; only they can hand it back."
+                return "The AI is gone. Finish the call yourself, or hang up." if self.ai_gone else ""
+            if verb is Verb.WHISPER:
+                return ""
+            return "You have the floor, so the AI is silent. Hand back first."
+        if verb is Verb.HAND_BACK:
+            return "The AI was not taken over."
+        if self.floor is Floor.NOBODY and verb is Verb.ASK:
+            return "The AI is muted. Unmute it first."
+        return ""
+
+    def allowed(self) -> tuple[Verb, ...]:
+        """The verbs that would be accepted now (from the console that holds the floor, if one does)."""
+        return tuple(verb for verb in Verb if not self.why_not(verb))
+
+
+VERBS: dict[type, Verb] = {
+    Interrupt: Verb.INTERRUPT,
+    MuteAI: Verb.MUTE_AI,
+    Whisper: Verb.WHISPER,
+    Ask: Verb.ASK,
+    Say: Verb.SAY,
+    TakeOver: Verb.TAKE_OVER,
+    HandBack: Verb.HAND_BACK,
+    HangUp: Verb.HANG_UP,
+}
+"""The inputs that are an operator's (a HangUp only when an operator asked for it)."""

@@ -1,0 +1,241 @@
+"""Who said what, when it started, and which words were heard. Pure.
+
+Lines are ordered by when speech began, never by arrival: the caller's words may be transcribed
+long after the answer has started. Of the AI's words those were heard whose share of the item's
+audio was heard; a cut leaves the rest as text that never reached the caller.
+
+Every method returns the ids of the lines it changed; `view` gives a line as it now is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.audio import BYTES_PER_MS
+from bridge.control import Party, TurnKind, TurnState, TurnView
+
+WHOLE_MS = 40
+"""An item heard to within this of its end was heard whole."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    turn_id: str
+    order: int
+    speaker: Party
+    kind: TurnKind
+    state: TurnState
+    start_ms: int
+    end_ms: int
+    text: str = ""
+    wanted: str = ""
+    received_ms: float = 0.0
+    heard_ms: float = 0.0
+    begun: bool = False
+    complete: bool = False
+    cut_by: Party = Party.NOBODY
+    remark: str = ""
+
+    @property
+    def heard_chars(self) -> int:
+        """How much of the text was heard, to the end of a word."""
+        if self.speaker is Party.CALLER or self.kind not in (TurnKind.SPEECH, TurnKind.SAY):
+            return len(self.text)
+        if self.complete and self.heard_ms >= self.received_ms - WHOLE_MS:
+            return len(self.text)
+        if not self.received_ms:
+            return 0
+        reached = int(len(self.text) * min(1.0, self.heard_ms / self.received_ms))
+        space = self.text.rfind(" ", 0, reached + 1)
+        return max(space, 0)
+
+
+def spoken_words(text: str) -> list[str]:
+    """The words of a text without case or punctuation, to compare what was asked with what was said."""
+    kept = "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text.casefold().replace("’", "'"))
+    return kept.split()
+
+
+class Transcript:
+    """The lines of one call."""
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self._turns: dict[str, _Turn] = {}
+        self._says: dict[str, str] = {}
+        self._order = 0
+
+    def next_order(self) -> int:
+        """A number for one more line or tool card; ties in time are broken by it."""
+        self._order += 1
+        return self._order
+
+    def _add(self, turn_id: str, speaker: Party, kind: TurnKind, state: TurnState, at_ms: int) -> _Turn:
+        turn = _Turn(turn_id, self.next_order(), speaker, kind, state, at_ms, at_ms)
+        self._turns[turn_id] = turn
+        return turn
+
+    def view(self, turn_id: str) -> TurnView:
+        """One line. Raises KeyError for an id that was never returned."""
+        turn = self._turns[turn_id]
+        return TurnView(
+            call_id=self.call_id,
+            turn_id=turn.turn_id,
+            order=turn.order,
+            speaker=turn.speaker,
+            kind=turn.kind,
+            state=turn.state,
+            start_ms=turn.start_ms,
+            end_ms=turn.end_ms,
+            text=turn.text,
+            heard_chars=turn.heard_chars,
+            heard_ms=round(turn.heard_ms),
+            cut_by=turn.cut_by,
+            remark=turn.remark,
+        )
+
+    def views(self) -> list[TurnView]:
+        """All lines in order."""
+        ordered = sorted(self._turns.values(), key=lambda turn: (turn.start_ms, turn.order))
+        return [self.view(turn.turn_id) for turn in ordered]
+
+    # ── the caller ──
+
+    def caller_started(self, item_id: str, at_ms: int) -> list[str]:
+        """The caller began to speak."""
+        if item_id in self._turns:
+            return []
+        self._add(item_id, Party.CALLER, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
+        return [item_id]
+
+    def caller_stopped(self, item_id: str, at_ms: int) -> list[str]:
+        """The caller fell silent."""
+        turn = self._turns.get(item_id)
+        if turn is None:
+            return []
+        turn.end_ms = at_ms
+        return [item_id]
+
+    def caller_words(self, item_id: str, text: str, final: bool, at_ms: int) -> list[str]:
+        """All the words of the caller's turn known so far. ``at_ms`` places a turn never announced.
+
+        A turn whose final text is empty (a cough) is a line without words, not a lost one.
+        """
+        turn = self._turns.get(item_id)
+        if turn is None:
+            turn = self._add(item_id, Party.CALLER, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
+        turn.text = text
+        if final:
+            turn.state = TurnState.FINAL
+            turn.remark = "" if text.strip() else "no words"
+        return [item_id]
+
+    def caller_words_failed(self, item_id: str, at_ms: int) -> list[str]:
+        """The caller's turn will never have its words."""
+        changed = self.caller_words(item_id, self._turns[item_id].text if item_id in self._turns else "", True, at_ms)
+        self._turns[item_id].remark = "not transcribed"
+        return changed
+
+    # ── the AI ──
+
+    def say_begins(self, request: str, item_id: str) -> None:
+        """``item_id`` speaks what the operator asked to be said as ``request``."""
+        if request in self._turns:
+            self._says[item_id] = request
+
+    def _spoken(self, item_id: str, at_ms: int) -> _Turn:
+        turn = self._turns.get(self._says.get(item_id, item_id))
+        if turn is None:
+            turn = self._add(item_id, Party.AI, TurnKind.SPEECH, TurnState.SPEAKING, at_ms)
+        return turn
+
+    def reply_words(self, item_id: str, delta: str, at_ms: int) -> list[str]:
+        """More words of what the AI speaks."""
+        turn = self._spoken(item_id, at_ms)
+        if turn.wanted and turn.state is TurnState.INTERIM:
+            turn.text = ""
+            turn.state = TurnState.SPEAKING
+        turn.text += delta
+        return [turn.turn_id]
+
+    def reply_words_done(self, item_id: str, text: str, at_ms: int) -> list[str]:
+        """The whole text of what the AI speaks; an operator's words are checked against it."""
+        turn = self._spoken(item_id, at_ms)
+        turn.text = text
+        if turn.wanted and spoken_words(turn.wanted) != spoken_words(text):
+            turn.remark = "not word for word"
+        return [turn.turn_id]
+
+    def speech_received(self, item_id: str, audio_bytes: int, at_ms: int) -> None:
+        """Audio of an item came in; it shows only once it is heard."""
+        self._spoken(item_id, at_ms).received_ms += audio_bytes / BYTES_PER_MS
+
+    def speech_done(self, item_id: str) -> list[str]:
+        """No more audio will come for this item."""
+        turn = self._turns.get(self._says.get(item_id, item_id))
+        if turn is None:
+            return []
+        turn.complete = True
+        return self._settle(turn)
+
+    def heard(self, item_id: str, start_ms: float, audio_bytes: int) -> list[str]:
+        """Audio of an item reached the caller at ``start_ms``."""
+        turn = self._turns.get(self._says.get(item_id, item_id))
+        if turn is None:
+            return []
+        if not turn.begun:
+            turn.begun = True
+            turn.start_ms = round(start_ms)
+            if turn.state is TurnState.INTERIM:
+                turn.state = TurnState.SPEAKING
+        turn.heard_ms += audio_bytes / BYTES_PER_MS
+        turn.end_ms = round(start_ms + audio_bytes / BYTES_PER_MS)
+        return self._settle(turn) or [turn.turn_id]
+
+    def _settle(self, turn: _Turn) -> list[str]:
+        whole = turn.complete and turn.heard_ms >= turn.received_ms - WHOLE_MS
+        if turn.state is not TurnState.SPEAKING or not whole:
+            return []
+        turn.state = TurnState.FINAL
+        return [turn.turn_id]
+
+    def cut(self, item_id: str, by: Party) -> list[str]:
+        """What was not heard of this item never will be."""
+        turn = self._turns.get(self._says.get(item_id, item_id))
+        if turn is None or turn.state not in (TurnState.SPEAKING, TurnState.INTERIM):
+            return []
+        turn.state, turn.cut_by = TurnState.CUT, by
+        return [turn.turn_id]
+
+    def unfinished(self) -> list[str]:
+        """AI items still to be heard or completed, oldest first (all are over when a call ends)."""
+        return [
+            turn.turn_id
+            for turn in self._turns.values()
+            if turn.speaker is not Party.CALLER and turn.state in (TurnState.SPEAKING, TurnState.INTERIM)
+        ]
+
+    # ── the operator ──
+
+    def operator_line(self, turn_id: str, kind: TurnKind, text: str, at_ms: int) -> list[str]:
+        """A whisper or ask (to the AI), a say (INTERIM until it is spoken) or a note."""
+        state = TurnState.INTERIM if kind is TurnKind.SAY else TurnState.FINAL
+        turn = self._add(turn_id, Party.OPERATOR, kind, state, at_ms)
+        turn.text = text
+        turn.wanted = text if kind is TurnKind.SAY else ""
+        return [turn_id]
+
+    def remark(self, turn_id: str, remark: str) -> list[str]:
+        """A short word beside a line."""
+        self._turns[turn_id].remark = remark
+        return [turn_id]
+
+    def conversation(self) -> list[tuple[Party, str]]:
+        """What the caller said and heard, in order: the memory an AI would need to go on."""
+        said = []
+        for view in self.views():
+            if view.kind in (TurnKind.SPEECH, TurnKind.SAY):
+                text = view.text[: view.heard_chars].strip()
+                if text:
+                    said.append((view.speaker, text))
+        return said
