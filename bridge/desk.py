@@ -1,0 +1,212 @@
+"""The control listener: consoles attach here, see everything and command.
+
+Loopback by default, and never behind the tunnel. Whoever connects must name our host, show the
+token of this start, and must not be a web page (browsers always send an Origin); all of that is
+checked before the socket is upgraded. State reaches every console that reads: what changes
+between two flushes is sent once, as it then is. A console that does not read is let go, and
+attaches again when it can. Protocol: `bridge.control`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections import deque
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from bridge import control
+from bridge.control import Event
+from bridge.errors import NotAllowed
+from bridge.picture import Key
+from bridge.switchboard import Switchboard
+
+log = logging.getLogger("cordboard.desk")
+
+FLUSH_S = 0.04
+FLUSHES_PER_SPARKLINE = 5
+ATTACH_PATIENCE_S = 5.0
+SEND_PATIENCE_S = 5.0
+MAX_COMMAND_BYTES = 64 * 1024
+MAX_EVENTS_WAITING = 2000
+
+
+class Console:
+    """One attached console: what it has yet to be told, and who it is."""
+
+    def __init__(self, socket: web.WebSocketResponse, name: str) -> None:
+        self.name = name
+        self.watched = ""
+        self._socket = socket
+        self._keys: dict[tuple[str, Key], None] = {}
+        self._peaks: dict[str, int] = {}
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._flushes = 0
+
+    def changed(self, call_id: str, key: Key) -> None:
+        """``key`` of a call is to be fetched and sent."""
+        self._keys[call_id, key] = None
+        self._wake.set()
+
+    def peaks(self, call_id: str, first: int) -> None:
+        """The waveform is to be sent from column ``first`` on."""
+        self._peaks[call_id] = min(first, self._peaks.get(call_id, first))
+        self._wake.set()
+
+    def tell(self, event: Event) -> None:
+        """``event`` is to be sent."""
+        if isinstance(event, control.CallForgotten):
+            self._keys = {key: None for key in self._keys if key[0] != event.call_id}
+            self._peaks.pop(event.call_id, None)
+        self._events.append(event)
+        self._wake.set()
+
+    async def pump(self, switchboard: Switchboard) -> None:
+        """Send what there is to send, for ever. Raises TimeoutError for a console that does not read."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._flushes += 1
+            if len(self._events) > MAX_EVENTS_WAITING:
+                raise TimeoutError
+            async with asyncio.timeout(SEND_PATIENCE_S):
+                for event in self._take(switchboard):
+                    await self._socket.send_str(control.encode(event))
+            await asyncio.sleep(FLUSH_S)
+
+    def _take(self, switchboard: Switchboard) -> list[Event]:
+        taken: list[Event] = []
+        keys, self._keys = self._keys, {}
+        for call_id, key in keys:
+            session = switchboard.sessions.get(call_id)
+            event = session.picture.event(key) if session is not None else None
+            if event is not None:
+                taken.append(event)
+        for call_id in list(self._peaks):
+            if call_id == self.watched or self._flushes % FLUSHES_PER_SPARKLINE == 0:
+                first = self._peaks.pop(call_id)
+                session = switchboard.sessions.get(call_id)
+                if session is not None:
+                    taken.append(session.picture.peaks(first))
+        if self._peaks:
+            self._wake.set()
+        taken += self._events
+        self._events.clear()
+        return taken
+
+
+class Desk:
+    """The listener itself. ``address``: where it is told to listen; port 0 lets the system choose."""
+
+    def __init__(self, switchboard: Switchboard, *, token: str, attached: control.Attached) -> None:
+        self._switchboard = switchboard
+        self._token = token
+        self._attached = attached
+        self._hosts: set[str] = set()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> str:
+        """Listen; returns the URL for consoles. Raises OSError when the address is taken."""
+        app = web.Application()
+        app.router.add_get("/control", self._attach)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        names = {host, "127.0.0.1", "localhost", "[::1]"}
+        self._hosts = {f"{name}:{port}" for name in names}
+        return f"ws://{host}:{port}/control"
+
+    async def close(self) -> None:
+        """Let every console go."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _may_enter(self, request: web.Request) -> bool:
+        shown = request.headers.get("Authorization", "")
+        return (
+            request.headers.getall("Host", []) in [[host] for host in self._hosts]
+            and "Origin" not in request.headers
+            and hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode())
+        )
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        if not self._may_enter(request):
+            log.warning("someone without the right token, host or manners was refused at the control door")
+            return web.Response(status=403)
+        socket = web.WebSocketResponse(
+            compress=False, heartbeat=10.0, max_msg_size=MAX_COMMAND_BYTES, timeout=1.0, autoping=True
+        )
+        await socket.prepare(request)
+        try:
+            async with asyncio.timeout(ATTACH_PATIENCE_S):
+                hello = control.decode_command(await socket.receive_str())
+        except (TimeoutError, TypeError, msgspec.DecodeError):
+            hello = None
+        if not isinstance(hello, control.Attach):
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"attach first")
+        elif hello.version != control.VERSION:
+            await socket.send_str(control.encode(control.Refused(id=hello.id, reason=_other_version(hello.version))))
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"version")
+        else:
+            await self._serve(socket, hello)
+        return socket
+
+    async def _serve(self, socket: web.WebSocketResponse, hello: control.Attach) -> None:
+        console = Console(socket, hello.console.strip() or "a desk")
+        self._switchboard.attach(console)
+        pump: asyncio.Task[None] | None = None
+        try:
+            for event in list(self._switchboard.snapshot()):
+                await socket.send_str(control.encode(event))
+            await socket.send_str(control.encode(msgspec.structs.replace(self._attached, console=console.name)))
+            console.tell(control.Done(id=hello.id))
+            pump = asyncio.create_task(console.pump(self._switchboard))
+            pump.add_done_callback(lambda _: asyncio.ensure_future(socket.close(code=WSCloseCode.TRY_AGAIN_LATER)))
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    self._hear(console, message.data)
+                elif message.type is WSMsgType.BINARY and message.data[:1] == bytes([control.TALK]):
+                    self._switchboard.talk(message.data[1:], console.name)
+        except ConnectionError:
+            pass
+        finally:
+            self._switchboard.detach(console)
+            if pump is not None:
+                pump.cancel()
+                await asyncio.wait([pump])
+
+    def _hear(self, console: Console, text: str) -> None:
+        try:
+            command = control.decode_command(text)
+        except msgspec.DecodeError as error:
+            console.tell(control.Notice(text=f"The bridge could not read a command of this window: {error}."))
+            return
+        if isinstance(command, control.Watch):
+            console.watched = command.call_id
+            self._show_messages(console)
+            console.tell(control.Done(id=command.id))
+            return
+        try:
+            self._switchboard.obey(command, console.name)
+        except NotAllowed as refusal:
+            console.tell(control.Refused(id=command.id, reason=refusal.reason))
+        else:
+            console.tell(control.Done(id=command.id))
+
+    def _show_messages(self, console: Console) -> None:
+        session = self._switchboard.sessions.get(console.watched)
+        if session is not None:
+            for message in session.picture.messages:
+                console.changed(console.watched, ("message", str(message.number)))
+
+
+def _other_version(version: int) -> str:
+    return (
+        f"This window speaks version {version} of the control protocol and the bridge version {control.VERSION}. "
+        "Update the older of the two."
+    )

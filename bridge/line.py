@@ -1,0 +1,111 @@
+"""The line to the caller's ear: AI or operator audio out, and what was heard of it.
+
+`playout` decides what leaves when; this sends it, comes back in time for more, and reports every
+piece that was heard to the recording, the waveform and the transcript.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bridge.carriers.twilio import Outgoing
+from bridge.control import Party
+from bridge.picture import Picture
+from bridge.playout import Cut, Heard, Playout
+from bridge.services import Recorder, Stream
+
+TALK = "talk-"
+"""Items of an operator's speech are called talk-1, talk-2 …; all others are the AI's."""
+
+
+def voice_of(item_id: str) -> Party:
+    """Whose voice an item is; NOBODY for ""."""
+    if not item_id:
+        return Party.NOBODY
+    return Party.OPERATOR if item_id.startswith(TALK) else Party.AI
+
+
+class Line:
+    """One call's outgoing audio at work. ``now_ms`` tells call time."""
+
+    def __init__(
+        self, stream: Stream, picture: Picture, recorder: Recorder | None, now_ms: Callable[[], float]
+    ) -> None:
+        self.playout = Playout()
+        self._stream = stream
+        self._picture = picture
+        self._recorder = recorder
+        self._now_ms = now_ms
+        self._loop = asyncio.get_running_loop()
+        self._out = Outgoing(stream.stream_sid)
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun: set[str] = set()
+
+    def speak(self, item_id: str, mulaw: bytes) -> None:
+        """Queue audio; what may leave leaves at once."""
+        self.playout.push(item_id, mulaw)
+        if self._timer is None:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Send what is due, and be back when more will be."""
+        self._timer = None
+        now_ms = self._now_ms()
+        pieces, again_ms = self.playout.due(now_ms)
+        for payload, mark in pieces:
+            self._stream.send(self._out.media(payload))
+            if mark:
+                self._stream.send(self._out.mark(mark))
+        if again_ms is not None:
+            self._timer = self._loop.call_later((again_ms - now_ms) / 1000, self._pump)
+
+    def finish(self, item_id: str) -> None:
+        """No more audio of this item will come."""
+        mark = self.playout.finish(item_id)
+        if mark:
+            self._stream.send(self._out.mark(mark))
+
+    def marked(self, name: str) -> None:
+        """The carrier returned a mark."""
+        if self.playout.marked(name, self._now_ms()) and self._timer is not None:
+            self._timer.cancel()
+            self._pump()
+
+    def cut(self) -> Cut:
+        """Stop at once; the carrier forgets what it still holds."""
+        self.close()
+        now_ms = self._now_ms()
+        heard, cut = self.playout.cut(now_ms)
+        self._hear(heard)
+        if cut.needs_clear:
+            self._stream.send(self._out.clear())
+            self._picture.message(now_ms, "twilio", True, "clear", "")
+        self._picture.ghost(now_ms, cut.unheard)
+        return cut
+
+    def advance(self) -> None:
+        """Take note of what was heard since the last time."""
+        self._hear(self.playout.advance(self._now_ms()))
+        voice = voice_of(self.playout.playing)
+        if voice is not self._picture.line_voice:
+            self._picture.line_voice = voice
+            self._picture.changed()
+
+    def _hear(self, heard: list[Heard]) -> None:
+        for piece in heard:
+            voice = voice_of(piece.item_id)
+            self._picture.waveform.add_line(piece.start_ms, piece.audio, voice)
+            if self._recorder is not None:
+                self._recorder.line(round(piece.start_ms), piece.audio)
+            if piece.item_id not in self._begun:
+                self._begun.add(piece.item_id)
+                self._picture.first_heard(piece.item_id, piece.start_ms)
+            if voice is Party.AI:
+                self._picture.lines(self._picture.transcript.heard(piece.item_id, piece.start_ms, len(piece.audio)))
+
+    def close(self) -> None:
+        """Send nothing more of what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,37 @@
+"""How late the loop runs: the one figure that tells whether another call would slow the others.
+
+A call that is refused hears the apology at once; a call too many makes every caller stutter. The
+ceiling was measured (see the README's figures): past it the loop's lateness grows without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+SAMPLE_S = 0.05
+MEMORY = 0.95
+BUSY_LATE_MS = 12.0
+
+
+class Load:
+    """Samples the loop's lateness and smooths it over about a second."""
+
+    def __init__(self) -> None:
+        self.late_ms = 0.0
+
+    def sampled(self, late_ms: float) -> None:
+        """One more sample of how late a timer fired."""
+        self.late_ms = self.late_ms * MEMORY + max(0.0, late_ms) * (1 - MEMORY)
+
+    @property
+    def is_high(self) -> bool:
+        """Whether one more call would be one too many."""
+        return self.late_ms > BUSY_LATE_MS
+
+    async def watch(self) -> None:
+        """Sample for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + SAMPLE_S
+            await asyncio.sleep(SAMPLE_S)
+            self.sampled((loop.time() - due_s) * 1000)

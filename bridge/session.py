@@ -1,0 +1,520 @@
+"""One call at work: the carrier's stream on one side, the AI on the other, effects carried out.
+
+It holds no rule: what may happen is `call`'s, what is sent and heard is `playout`'s, what is seen
+is `picture`'s. Audio in takes three steps here and audio out four; whatever can wait (peaks,
+recording, transcript, watchdogs) is done in one go every `TICK_MS`, and nothing here awaits a
+disk, a console, a tool or a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from binascii import a2b_base64
+from collections.abc import Coroutine
+from dataclasses import asdict
+from typing import Any
+
+from msgspec.structs import replace
+
+from bridge import call as calls
+from bridge import engines
+from bridge.audio import BYTES_PER_MS
+from bridge.call import Effect
+from bridge.carriers import twilio
+from bridge.control import Floor, MarkerKind, Party, Phase, Recording, ToolState, ToolView, TurnKind
+from bridge.errors import PeerError
+from bridge.line import TALK, Line
+from bridge.picture import Picture
+from bridge.profiles import Profile
+from bridge.services import Recorder, Services, Stream
+
+log = logging.getLogger("cordboard.session")
+
+TICK_MS = 100
+STALL_MS = 500
+SILENT_LINE_MS = 2000
+END_PATIENCE_S = 5.0
+SLOW_ANSWER_MS = 4000
+EMPTY_REPLIES = 3
+
+
+class Session:
+    """One call, from its ring to its last word in the journal."""
+
+    def __init__(self, picture: Picture, profile: Profile, services: Services) -> None:
+        self.picture = picture
+        self.profile = profile
+        self.services = services
+        self.call = picture.call
+        self.finished = asyncio.Event()
+        self.bad_messages = 0
+        self.unknown_messages: dict[str, int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._zero_s = self._loop.time()
+        self._stream: Stream | None = None
+        self._line: Line | None = None
+        self._recorder: Recorder | None = None
+        self._engine: engines.Engine | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._work: set[asyncio.Task[None]] = set()
+        self._frames: list[tuple[int, bytes]] = []
+        self._received: dict[str, int] = {}
+        self._media_ms = 0.0
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._tick_due_s = 0.0
+        self._end_timer: asyncio.TimerHandle | None = None
+        self._say_request = ""
+        self._empty_replies = 0
+        self._caller_waits = False
+        self._talks = 0
+        self._took_over_ms = 0.0
+
+    # ── life ──
+
+    def now_ms(self) -> float:
+        """Call time."""
+        return (self._loop.time() - self._zero_s) * 1000
+
+    async def run(self, stream: Stream) -> None:
+        """Carry the call on this stream until it is over. Raises what is a fault of ours."""
+        self._zero_s = self._tick_due_s = self._loop.time()
+        self.picture.started_unix_ms = round(time.time() * 1000)
+        opened = self.services.recorder(self.picture.call_id)
+        if opened is not None:
+            self._recorder, self.picture.recording_path = opened
+            self.picture.recording = Recording.ON
+        self._stream = stream
+        self._line = Line(stream, self.picture, self._recorder, self.now_ms)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self.apply(calls.StreamStarted())
+                self.services.spawn(self.services.limit_time(self.picture.call_sid, self.services.time_limit_s))
+                self._tick()
+                await self.finished.wait()
+                if self._engine is not None:
+                    await self._engine.close()
+                for task in list(self._work):
+                    task.cancel()
+        finally:
+            self._tasks = None
+            self.end("the bridge had a fault")
+            stream.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work that belongs to the call and ends with it at the latest."""
+        if self._tasks is None:
+            work.close()
+            return
+        task = self._tasks.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    def end(self, cause: str) -> None:
+        """Whatever happened: the call is over, its files are closed."""
+        if self.call.phase is not Phase.ENDED:
+            self.apply(calls.StreamStopped(cause))
+        if self.call.phase is not Phase.ENDED:
+            self.apply(calls.CarrierEnded(cause))
+
+    def stream_over(self, why: str) -> None:
+        """The media stream has ended, or its socket is gone."""
+        if self.call.phase is not Phase.ENDED:
+            self.apply(calls.StreamStopped(why))
+
+    def recording_closed(self, state: Recording) -> None:
+        """The recording's last byte is on disk, or it could not be kept whole."""
+        self.picture.recording = state
+        self._call_changed()
+
+    # ── what changes the call ──
+
+    def apply(self, input: calls.Input) -> None:
+        """Turn the machines and carry out what they say. Raises NotAllowed for an operator's verb."""
+        effects = self.call.apply(input)
+        at_ms = round(self.now_ms()) if self._stream is not None else 0
+        self._note_down("input", {"input": type(input).__name__, **asdict(input)}, at_ms)
+        if self.call.phase is Phase.ENDED:
+            self.picture.clock_ms = max(self.picture.clock_ms, at_ms)
+        for effect in effects:
+            self._carry_out(effect, input)
+        if effects:
+            self._note_down("effects", {"effects": [effect.name for effect in effects]}, at_ms)
+        self._call_changed()
+
+    def _carry_out(self, effect: Effect, input: calls.Input) -> None:
+        match effect:
+            case Effect.OPEN_ENGINE:
+                self._engine = self.services.engine(self.profile)
+                self._start(self._run_engine(self._engine))
+            case Effect.CUT:
+                self._cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
+            case Effect.HANG_UP_CARRIER:
+                self._expect_end()
+                self.services.spawn(self._hang_up())
+            case Effect.CLOSE_STREAM if self._stream is not None:
+                self._stream.close()
+                self._expect_end()
+            case Effect.FINISH:
+                self._finish()
+            case _ if self._engine is not None:
+                self._tell_engine(self._engine, effect, input)
+
+    def _tell_engine(self, engine: engines.Engine, effect: Effect, input: calls.Input) -> None:
+        match effect, input:
+            case Effect.GREET, _:
+                engine.greet(self.profile.first_line)
+            case Effect.SILENCE_AI, _:
+                engine.may_answer(False)
+                self._silenced(input)
+            case Effect.LET_AI_ANSWER, _:
+                engine.may_answer(True)
+            case Effect.ANSWER_NOW, calls.MuteAI():
+                self.picture.note("You let the AI answer again", "unmuted", self.now_ms())
+                if self._caller_waits:
+                    engine.answer_now()
+            case Effect.ANSWER_NOW, _:
+                engine.answer_now()
+            case Effect.TELL_HAND_BACK, _:
+                self._tell_hand_back(engine, input)
+            case Effect.PASS_WHISPER, calls.Whisper(text=text):
+                self.picture.operator_line(TurnKind.WHISPER, text, self.now_ms())
+                engine.whisper(text)
+            case Effect.PASS_ASK, calls.Ask(text=text, cut_in=cut_in):
+                if cut_in:
+                    self._cut(Party.OPERATOR)
+                request = self.picture.operator_line(TurnKind.ASK, text, self.now_ms())
+                engine.ask(text, request, cut_in=cut_in)
+            case Effect.PASS_SAY, calls.Say(text=text):
+                engine.say(text, self.picture.operator_line(TurnKind.SAY, text, self.now_ms()))
+            case Effect.CLOSE_ENGINE, _:
+                self.services.spawn(engine.close())
+
+    def _silenced(self, input: calls.Input) -> None:
+        self.picture.wait_ends()
+        self.picture.thinking = False
+        if isinstance(input, calls.TakeOver):
+            self._talks += 1
+            self._took_over_ms = self.now_ms()
+            self.picture.met("person", "silent", "barge-ins")
+            self.picture.note(f"{input.console} took over", "took over", self.now_ms())
+        else:
+            self.picture.note("You muted the AI; it still listens", "muted", self.now_ms())
+
+    def _tell_hand_back(self, engine: engines.Engine, input: calls.Input) -> None:
+        lasted_s = (self.now_ms() - self._took_over_ms) / 1000
+        note = input.note.strip() if isinstance(input, calls.HandBack) else ""
+        told = (
+            f"A human colleague took over the line and spoke with the caller for {lasted_s:.0f} s. "
+            "What the caller said meanwhile is part of this conversation. "
+        )
+        if note:
+            told += f"Your colleague tells you: {note} "
+        engine.tell(told + "Go on as a colleague who listened. Do not greet the caller again.")
+        words = f"Handed back to the AI: {note}" if note else "Handed back to the AI"
+        if isinstance(input, calls.ConsoleGone):
+            words = f"{input.console} was lost; the AI has the floor again"
+        self.picture.note(words, "handed back", self.now_ms())
+
+    def _cut(self, by: Party) -> None:
+        """Stop what plays; the engine forgets what was not heard."""
+        if self._line is None:
+            return
+        self._take_received()
+        cut = self._line.cut()
+        if self._engine is not None and (cut.item_id or by is Party.OPERATOR):
+            self._engine.cut(cut.item_id, cut.heard_ms, by_caller=by is Party.CALLER)
+        self.picture.cut((cut.item_id, *cut.dropped), by, self.now_ms())
+
+    # ── the end ──
+
+    async def _hang_up(self) -> None:
+        trouble = await self.services.hang_up(self.picture.call_sid)
+        if trouble and self.call.phase is not Phase.ENDED:
+            self.services.notice(f"{trouble} The line is being closed from this side.", self.picture.call_id)
+            if self._stream is not None:
+                self._stream.close()
+
+    def _expect_end(self) -> None:
+        if self._end_timer is None:
+            self._end_timer = self._loop.call_later(END_PATIENCE_S, self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        if self.call.phase is Phase.ENDING:
+            self.services.notice(
+                "The carrier did not confirm the end of a call. It ends by its time limit at the latest.",
+                self.picture.call_id,
+            )
+            self.apply(calls.EndOverdue())
+
+    def _finish(self) -> None:
+        for timer in (self._tick_timer, self._end_timer):
+            if timer is not None:
+                timer.cancel()
+        self._take_frames()
+        if self._line is not None:
+            self._line.close()
+        self.picture.finish()
+        for view in self.picture.transcript.views():
+            self.services.journal.turn(view)
+        for tool in self.picture.tools.values():
+            self.services.journal.tool(tool)
+        if self._recorder is not None:
+            self._recorder.close()
+        self.finished.set()
+
+    # ── what the carrier sends ──
+
+    def from_carrier(self, text: str) -> None:
+        """One message of the media stream. The hot path in."""
+        try:
+            event = twilio.parse(text)
+        except PeerError as error:
+            self._bad_message(str(error))
+            return
+        if type(event) is not twilio.Media:
+            self._seldom_from_carrier(event, text)
+            return
+        try:
+            # Strict, because the text goes into a message to the AI as it is.
+            audio = a2b_base64(event.payload, strict_mode=True)
+        except ValueError:
+            self._bad_message("The carrier sent audio that is no base64")
+            return
+        self._frames.append((event.timestamp, audio))
+        if self._engine is not None:
+            self._engine.hear(event.payload, event.timestamp)
+
+    def _seldom_from_carrier(self, event: twilio.Event, text: str) -> None:
+        now_ms = self.now_ms()
+        match event:
+            case twilio.Mark(name=name) if self._line is not None:
+                self._line.marked(name)
+                self.picture.message(now_ms, "twilio", False, "mark", text)
+            case twilio.Dtmf(digit=digit):
+                self.picture.mark(now_ms, MarkerKind.DTMF, f"key {digit}")
+                self.picture.message(now_ms, "twilio", False, "dtmf", "")
+            case twilio.Stop():
+                self.picture.message(now_ms, "twilio", False, "stop", text)
+                self.stream_over("caller hung up")
+            case twilio.Start():
+                self._trouble("second start refused", "The carrier sent a second start for this call; it was ignored.")
+            case twilio.Unknown(name=name):
+                self.unknown_messages[name] = self.unknown_messages.get(name, 0) + 1
+                if self.unknown_messages[name] == 1:
+                    self.picture.message(now_ms, "twilio", False, f"{name} (unknown, ignored)", text)
+
+    def _bad_message(self, what: str) -> None:
+        self.bad_messages += 1
+        if self.bad_messages == 1:
+            self._trouble("bad message", f"{what}. It was dropped, as any further one will be; the call goes on.")
+
+    # ── what the operator's microphone sends ──
+
+    def talk(self, mulaw: bytes) -> None:
+        """The operator's voice, while a console holds the floor."""
+        if self._line is not None and mulaw:
+            self._line.speak(f"{TALK}{self._talks}", mulaw)
+
+    # ── every TICK_MS ──
+
+    def _tick(self) -> None:
+        now_s = self._loop.time()
+        late_ms = (now_s - self._tick_due_s) * 1000
+        self._tick_due_s = max(self._tick_due_s, now_s - STALL_MS / 1000) + TICK_MS / 1000
+        self._tick_timer = self._loop.call_at(self._tick_due_s, self._tick)
+        if late_ms > STALL_MS:
+            self._trouble("bridge stalled", f"This machine stalled for {late_ms / 1000:.1f} s; the call goes on.")
+            self._media_ms = self.now_ms()
+        if self._frames:
+            self._media_ms = self.now_ms()
+        self._take_frames()
+        self._take_received()
+        if self._line is not None:
+            self._line.advance()
+        self.picture.tell(("peaks", ""))
+        now_ms = self.now_ms()
+        was_s, self.picture.clock_ms = self.picture.clock_ms // 1000, round(now_ms)
+        if was_s != self.picture.clock_ms // 1000:
+            self.picture.changed()
+            self._watch(now_ms)
+
+    def _watch(self, now_ms: float) -> None:
+        if now_ms - self._media_ms > SILENT_LINE_MS and self.call.phase in (Phase.CONNECTING, Phase.LIVE):
+            self._trouble("line silent", "No audio has come from the carrier for 2 s; the call is being ended.")
+            self.apply(calls.HangUp(Party.NOBODY, "the line went dead"))
+        if now_ms > self.services.time_limit_s * 1000 and self.call.phase is Phase.LIVE:
+            self.apply(calls.HangUp(Party.NOBODY, "time limit"))
+        if self.call.floor is Floor.AI and self.picture.waited_ms(now_ms) > SLOW_ANSWER_MS:
+            self.picture.need("silent", "AI silent, caller waits")
+
+    def _take_frames(self) -> None:
+        """Caller audio since the last tick, to the recording and the waveform."""
+        frames, self._frames = self._frames, []
+        index = 0
+        while index < len(frames):
+            start_ms, audio = frames[index]
+            index += 1
+            while index < len(frames) and frames[index][0] == start_ms + len(audio) // BYTES_PER_MS:
+                audio += frames[index][1]
+                index += 1
+            if audio:
+                self.picture.waveform.add_caller(start_ms, audio)
+                if self._recorder is not None:
+                    self._recorder.caller(start_ms, audio)
+
+    def _take_received(self) -> None:
+        """AI audio since the last tick, to the transcript."""
+        for item_id, count in self._received.items():
+            if count:
+                self.picture.transcript.speech_received(item_id, count, round(self.now_ms()))
+                self._received[item_id] = 0
+
+    # ── what the engine reports (engines.Listener) ──
+
+    async def _run_engine(self, engine: engines.Engine) -> None:
+        try:
+            await engine.run(self)
+        except engines.EngineLost as lost:
+            log.warning("the engine was lost (fatal: %s)", lost.fatal)
+            self.services.engine_lost(str(lost))
+            self._trouble("AI lost", str(lost))
+            if self.call.floor is Floor.OPERATOR:
+                self.picture.need("engine", "the AI is gone; you have the floor")
+            self.apply(calls.EngineGone("the AI was lost"))
+
+    def on_speech(self, item_id: str, payload: str) -> None:
+        """AI audio from the engine. The hot path out."""
+        if self.call.floor is Floor.OPERATOR or self._line is None:
+            return
+        audio = a2b_base64(payload)
+        if item_id not in self._received:
+            self._item_begins(item_id)
+        if not self._received[item_id]:
+            self.picture.first_audio(item_id, self.now_ms())
+        self._received[item_id] += len(audio)
+        self._line.speak(item_id, audio)
+
+    def _item_begins(self, item_id: str) -> None:
+        self._received[item_id] = 0
+        if self._say_request:
+            self.picture.transcript.say_begins(self._say_request, item_id)
+        self.picture.thinking = False
+        self.picture.met("silent")
+
+    def on_message(self, outbound: bool, name: str, text: str) -> None:
+        """A wire message of the engine went by."""
+        self.picture.message(self.now_ms(), "openai", outbound, name, text)
+
+    def on_event(self, event: engines.Event) -> None:
+        """Anything the engine reports but audio."""
+        now_ms = round(self.now_ms())
+        picture, transcript = self.picture, self.picture.transcript
+        match event:
+            case engines.Ready(expires_unix_ms=expires):
+                if expires is not None:
+                    picture.session_expires_ms = round(expires - time.time() * 1000 + now_ms)
+                self.services.engine_ready(event.model)
+                self.apply(calls.EngineReady())
+            case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
+                picture.caller_speaking = True
+                picture.wait_ends()
+                picture.lines(transcript.caller_started(item_id, at_ms))
+                self.apply(calls.CallerSpoke())
+            case engines.CallerStopped(item_id=item_id, at_ms=at_ms):
+                picture.caller_speaking = False
+                self._caller_waits = True
+                if self.call.floor is Floor.AI:
+                    picture.thinking = True
+                    picture.wait_begins(at_ms, now_ms)
+                picture.lines(transcript.caller_stopped(item_id, at_ms))
+                picture.changed()
+            case engines.CallerWords(item_id=item_id, text=text, final=final):
+                picture.lines(transcript.caller_words(item_id, text, final, now_ms))
+                if final:
+                    picture.caller_said(text)
+            case engines.CallerWordsFailed(item_id=item_id):
+                picture.lines(transcript.caller_words_failed(item_id, now_ms))
+            case engines.ReplyStarted(kind=kind, request=request):
+                self._caller_waits = False
+                self._say_request = request if kind is engines.ReplyKind.SAY else ""
+            case engines.ReplyWords(item_id=item_id, delta=delta):
+                if item_id not in self._received:
+                    self._item_begins(item_id)
+                picture.lines(transcript.reply_words(item_id, delta, now_ms))
+            case engines.ReplyWordsDone(item_id=item_id, text=text):
+                picture.lines(transcript.reply_words_done(item_id, text, now_ms))
+            case engines.SpeechDone(item_id=item_id):
+                self._take_received()
+                picture.lines(transcript.speech_done(item_id))
+                if self._line is not None:
+                    self._line.finish(item_id)
+            case engines.ReplyDone():
+                self._reply_done(event)
+            case engines.ToolAsked(tool_id=tool_id, name=name, arguments=arguments):
+                self._start(self._run_tool(tool_id, name, arguments))
+            case engines.Used(tokens=tokens, cost_usd=cost_usd):
+                picture.used(tokens, cost_usd)
+            case engines.Trouble(code=code, text=text):
+                self._trouble(code, text)
+
+    def _reply_done(self, done: engines.ReplyDone) -> None:
+        self._say_request = ""
+        self.picture.thinking = False
+        self.picture.used(done.tokens, done.cost_usd)
+        if done.status == "failed":
+            self._trouble("reply failed", f"The AI could not answer: {done.reason}. Ask it again, or take over.")
+            self.picture.need("silent", "the AI could not answer")
+        elif done.spoke or self.picture.running_tools():
+            self._empty_replies = 0
+        elif done.status == "completed":
+            self._empty_replies += 1
+            if self._empty_replies >= EMPTY_REPLIES:
+                self.picture.need("silent", "the AI answers without a word")
+
+    async def _run_tool(self, tool_id: str, name: str, arguments: str) -> None:
+        started_ms = self.now_ms()
+        view = ToolView(
+            call_id=self.picture.call_id,
+            tool_id=tool_id,
+            order=self.picture.transcript.next_order(),
+            name=name,
+            arguments=arguments,
+            state=ToolState.RUNNING,
+            start_ms=round(started_ms),
+        )
+        self.picture.tool(view)
+        self.services.journal.tool(view)
+        self.picture.mark(started_ms, MarkerKind.TOOL, name)
+        result = await self.services.run_tool(name, arguments)
+        took_ms = self.now_ms() - started_ms
+        self.picture.tool_took(took_ms)
+        state = ToolState.DONE if result.ok else ToolState.FAILED
+        view = replace(view, state=state, result=result.text, duration_ms=round(took_ms))
+        self.picture.tool(view)
+        self.services.journal.tool(view)
+        if not result.ok:
+            self.picture.need("tool", f"{name} failed")
+        elif name == "ask_for_person":
+            self.picture.need("person", "asks for a person")
+        if self._engine is not None:
+            self._engine.answer_tool(tool_id, result.text)
+
+    # ── telling ──
+
+    def _call_changed(self) -> None:
+        self.picture.changed()
+        self.services.journal.call(self.picture.view())
+
+    def _note_down(self, kind: str, body: dict[str, Any], at_ms: int) -> None:
+        self.services.journal.entry(self.picture.call_id, at_ms, kind, body)
+
+    def _trouble(self, label: str, text: str) -> None:
+        """Write it down, mark it, and tell the operator if there is something to tell."""
+        at_ms = self.now_ms()
+        self._note_down("trouble", {"label": label, "text": text}, round(at_ms))
+        if text:
+            self.picture.mark(at_ms, MarkerKind.TROUBLE, label)
+            self.services.notice(text, self.picture.call_id)
