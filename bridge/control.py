@@ -374,18 +374,7 @@ class Shutdown(msgspec.Struct, tag="shutdown", **TAGS):
 
 
 Command: TypeAlias = (
-    Attach
-    | Watch
-    | Interrupt
-    | MuteAI
-    | Whisper
-    | Ask
-    | Say
-    | TakeOver
-    | HandBack
-    | HangUp
-    | Rehearse
-    | Shutdown
+    Attach | Watch | Interrupt | MuteAI | Whisper | Ask | Say | TakeOver | HandBack | HangUp | Rehearse | Shutdown
 )
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from bridge.carriers.twilio import Outgoing
 from bridge.control import Party
+from bridge.house import Recorder, Stream
 from bridge.picture import Picture
 from bridge.playout import Cut, Heard, Playout
-from bridge.services import Recorder, Stream
 
 TALK = "talk-"
 """Items of an operator's speech are called talk-1, talk-2 …; all others are the AI's."""

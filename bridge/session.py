@@ -25,10 +25,10 @@ from bridge.call import Effect
 from bridge.carriers import twilio
 from bridge.control import Floor, MarkerKind, Party, Phase, Recording, ToolState, ToolView, TurnKind
 from bridge.errors import PeerError
+from bridge.house import House, Recorder, Stream
 from bridge.line import TALK, Line
 from bridge.picture import Picture
 from bridge.profiles import Profile
-from bridge.services import Recorder, Services, Stream
 
 log = logging.getLogger("cordboard.session")
 
@@ -43,10 +43,10 @@ EMPTY_REPLIES = 3
 class Session:
     """One call, from its ring to its last word in the journal."""
 
-    def __init__(self, picture: Picture, profile: Profile, services: Services) -> None:
+    def __init__(self, picture: Picture, profile: Profile, house: House) -> None:
         self.picture = picture
         self.profile = profile
-        self.services = services
+        self.house = house
         self.call = picture.call
         self.finished = asyncio.Event()
         self.bad_messages = 0
@@ -81,7 +81,7 @@ class Session:
         """Carry the call on this stream until it is over. Raises what is a fault of ours."""
         self._zero_s = self._tick_due_s = self._loop.time()
         self.picture.started_unix_ms = round(time.time() * 1000)
-        opened = self.services.recorder(self.picture.call_id)
+        opened = self.house.recorder(self.picture.call_id)
         if opened is not None:
             self._recorder, self.picture.recording_path = opened
             self.picture.recording = Recording.ON
@@ -91,7 +91,7 @@ class Session:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self.apply(calls.StreamStarted())
-                self.services.spawn(self.services.limit_time(self.picture.call_sid, self.services.time_limit_s))
+                self.house.spawn(self.house.limit_time(self.picture.call_sid, self.house.time_limit_s))
                 self._tick()
                 await self.finished.wait()
                 if self._engine is not None:
@@ -147,13 +147,13 @@ class Session:
     def _carry_out(self, effect: Effect, input: calls.Input) -> None:
         match effect:
             case Effect.OPEN_ENGINE:
-                self._engine = self.services.engine(self.profile)
+                self._engine = self.house.engine(self.profile)
                 self._start(self._run_engine(self._engine))
             case Effect.CUT:
                 self._cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
             case Effect.HANG_UP_CARRIER:
                 self._expect_end()
-                self.services.spawn(self._hang_up())
+                self.house.spawn(self._hang_up())
             case Effect.CLOSE_STREAM if self._stream is not None:
                 self._stream.close()
                 self._expect_end()
@@ -190,7 +190,7 @@ class Session:
             case Effect.PASS_SAY, calls.Say(text=text):
                 engine.say(text, self.picture.operator_line(TurnKind.SAY, text, self.now_ms()))
             case Effect.CLOSE_ENGINE, _:
-                self.services.spawn(engine.close())
+                self.house.spawn(engine.close())
 
     def _silenced(self, input: calls.Input) -> None:
         self.picture.wait_ends()
@@ -231,9 +231,9 @@ class Session:
     # ── the end ──
 
     async def _hang_up(self) -> None:
-        trouble = await self.services.hang_up(self.picture.call_sid)
+        trouble = await self.house.hang_up(self.picture.call_sid)
         if trouble and self.call.phase is not Phase.ENDED:
-            self.services.notice(f"{trouble} The line is being closed from this side.", self.picture.call_id)
+            self.house.notice(f"{trouble} The line is being closed from this side.", self.picture.call_id)
             if self._stream is not None:
                 self._stream.close()
 
@@ -243,7 +243,7 @@ class Session:
 
     def _end_overdue(self) -> None:
         if self.call.phase is Phase.ENDING:
-            self.services.notice(
+            self.house.notice(
                 "The carrier did not confirm the end of a call. It ends by its time limit at the latest.",
                 self.picture.call_id,
             )
@@ -258,9 +258,9 @@ class Session:
             self._line.close()
         self.picture.finish()
         for view in self.picture.transcript.views():
-            self.services.journal.turn(view)
+            self.house.journal.turn(view)
         for tool in self.picture.tools.values():
-            self.services.journal.tool(tool)
+            self.house.journal.tool(tool)
         if self._recorder is not None:
             self._recorder.close()
         self.finished.set()
@@ -268,12 +268,12 @@ class Session:
     # ── what the carrier sends ──
 
     def from_carrier(self, text: str) -> None:
-        """One message of the media stream. The hot path in."""
+        """One message of the media stream. The hot path in. Raises PeerError for nonsense."""
         try:
             event = twilio.parse(text)
         except PeerError as error:
             self._bad_message(str(error))
-            return
+            raise
         if type(event) is not twilio.Media:
             self._seldom_from_carrier(event, text)
             return
@@ -345,7 +345,7 @@ class Session:
         if now_ms - self._media_ms > SILENT_LINE_MS and self.call.phase in (Phase.CONNECTING, Phase.LIVE):
             self._trouble("line silent", "No audio has come from the carrier for 2 s; the call is being ended.")
             self.apply(calls.HangUp(Party.NOBODY, "the line went dead"))
-        if now_ms > self.services.time_limit_s * 1000 and self.call.phase is Phase.LIVE:
+        if now_ms > self.house.time_limit_s * 1000 and self.call.phase is Phase.LIVE:
             self.apply(calls.HangUp(Party.NOBODY, "time limit"))
         if self.call.floor is Floor.AI and self.picture.waited_ms(now_ms) > SLOW_ANSWER_MS:
             self.picture.need("silent", "AI silent, caller waits")
@@ -379,7 +379,7 @@ class Session:
             await engine.run(self)
         except engines.EngineLost as lost:
             log.warning("the engine was lost (fatal: %s)", lost.fatal)
-            self.services.engine_lost(str(lost))
+            self.house.engine_lost(str(lost))
             self._trouble("AI lost", str(lost))
             if self.call.floor is Floor.OPERATOR:
                 self.picture.need("engine", "the AI is gone; you have the floor")
@@ -416,7 +416,7 @@ class Session:
             case engines.Ready(expires_unix_ms=expires):
                 if expires is not None:
                     picture.session_expires_ms = round(expires - time.time() * 1000 + now_ms)
-                self.services.engine_ready(event.model)
+                self.house.engine_ready(event.model)
                 self.apply(calls.EngineReady())
             case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
                 picture.caller_speaking = True
@@ -486,15 +486,15 @@ class Session:
             start_ms=round(started_ms),
         )
         self.picture.tool(view)
-        self.services.journal.tool(view)
+        self.house.journal.tool(view)
         self.picture.mark(started_ms, MarkerKind.TOOL, name)
-        result = await self.services.run_tool(name, arguments)
+        result = await self.house.run_tool(name, arguments)
         took_ms = self.now_ms() - started_ms
         self.picture.tool_took(took_ms)
         state = ToolState.DONE if result.ok else ToolState.FAILED
         view = replace(view, state=state, result=result.text, duration_ms=round(took_ms))
         self.picture.tool(view)
-        self.services.journal.tool(view)
+        self.house.journal.tool(view)
         if not result.ok:
             self.picture.need("tool", f"{name} failed")
         elif name == "ask_for_person":
@@ -506,10 +506,10 @@ class Session:
 
     def _call_changed(self) -> None:
         self.picture.changed()
-        self.services.journal.call(self.picture.view())
+        self.house.journal.call(self.picture.view())
 
     def _note_down(self, kind: str, body: dict[str, Any], at_ms: int) -> None:
-        self.services.journal.entry(self.picture.call_id, at_ms, kind, body)
+        self.house.journal.entry(self.picture.call_id, at_ms, kind, body)
 
     def _trouble(self, label: str, text: str) -> None:
         """Write it down, mark it, and tell the operator if there is something to tell."""
@@ -517,4 +517,4 @@ class Session:
         self._note_down("trouble", {"label": label, "text": text}, round(at_ms))
         if text:
             self.picture.mark(at_ms, MarkerKind.TROUBLE, label)
-            self.services.notice(text, self.picture.call_id)
+            self.house.notice(text, self.picture.call_id)

@@ -21,7 +21,7 @@ from bridge.control import Command, Event, Floor, HealthPart, HealthState, Healt
 from bridge.errors import NotAllowed
 from bridge.picture import CALL, Key, Picture
 from bridge.profiles import Profile
-from bridge.session import Services, Session, Stream
+from bridge.session import House, Session, Stream
 
 log = logging.getLogger("cordboard.switchboard")
 
@@ -64,7 +64,7 @@ class Switchboard:
     its measured ceiling, so that new calls get the tail instead of slowing the others.
     """
 
-    services: Services
+    house: House
     profile_for: Callable[[str], Profile]
     rehearse: Callable[[str], None] | None = None
     max_calls: int = 200
@@ -103,10 +103,10 @@ class Switchboard:
             ring_unix_ms=round(time.time() * 1000),
             tell=lambda key: self._changed(call_id, key),
         )
-        session = Session(picture, profile, self.services)
+        session = Session(picture, profile, self.house)
         self.sessions[call_id] = self._by_sid[picture.call_sid] = session
         self._changed(call_id, CALL)
-        self.services.journal.call(picture.view())
+        self.house.journal.call(picture.view())
         asyncio.get_running_loop().call_later(RING_PATIENCE_S, self._never_connected, session)
         self._forget_old()
         return call_id

@@ -52,8 +52,8 @@ class _Turn:
 
 def spoken_words(text: str) -> list[str]:
     """The words of a text without case or punctuation, to compare what was asked with what was said."""
-    kept = "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text.casefold().replace("’", "'"))
-    return kept.split()
+    plain = text.casefold().replace("\u2019", "'")
+    return "".join(letter if letter.isalnum() or letter == "'" else " " for letter in plain).split()
 
 
 class Transcript:

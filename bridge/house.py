@@ -59,7 +59,7 @@ class ToolResult(Protocol):
 
 
 @dataclass(frozen=True)
-class Services:
+class House:
     """What a session needs of the house around it.
 
     hang_up: asks the carrier to end the call; returns "" or why it could not be confirmed.

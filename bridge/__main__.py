@@ -1,0 +1,115 @@
+"""The bridge from the command line: ``python -m bridge``, or ``cordboard bridge``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from dataclasses import replace
+
+from bridge.errors import SettingsError
+from bridge.lock import AlreadyRunning
+from bridge.log import logging_to
+from bridge.service import Plan, serve
+from bridge.settings import Settings, forget_secrets, listen_address
+
+EXIT_SETTINGS = 2
+EXIT_RUNNING = 3
+
+DESCRIPTION = """\
+The media bridge: answers telephone calls with an AI and lets consoles attach to them.
+It prints one line of JSON on standard output when it is ready, and ends calls and itself on Ctrl+C.
+"""
+
+EPILOG = """\
+environment:
+  TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER
+                         the telephone line; without them only --rehearsal works
+  OPENAI_API_KEY         the AI; OPENAI_BASE_URL for a server that speaks the same protocol
+  CORDBOARD_PUBLIC_URL   how Twilio reaches this machine (https://...), or instead
+  NGROK_AUTHTOKEN        a tunnel made by ngrok
+  CORDBOARD_HOME         where recordings, journal and log go
+
+exit status: 0 ended as asked, 2 a setting is missing or wrong, 3 a bridge runs here already.
+"""
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """The command line, checked. Exits with 2 and the reason when it makes no sense."""
+    parser = argparse.ArgumentParser(
+        prog="cordboard bridge",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--public-listen", metavar="HOST:PORT", help="where webhooks and media come in (default: a free loopback port)"
+    )
+    parser.add_argument(
+        "--control-listen", metavar="HOST:PORT", help="where consoles attach (default: a free loopback port)"
+    )
+    parser.add_argument(
+        "--rehearsal",
+        action="store_true",
+        help="use a simulated telephone company and AI, whatever the environment says",
+    )
+    parser.add_argument("--calls", type=int, default=0, metavar="N", help="rehearsal: place N calls by itself")
+    parser.add_argument(
+        "--scenario", default="", metavar="NAME", help="rehearsal: which conversation (default: all in turn)"
+    )
+    parser.add_argument("--caller", default="", metavar="FILE.wav", help="rehearsal: one caller who speaks this file")
+    given = parser.parse_args(words)
+    if not given.rehearsal and (given.calls or given.scenario or given.caller):
+        parser.error("--calls, --scenario and --caller go with --rehearsal")
+    return given
+
+
+def settings_for(given: argparse.Namespace, environment: dict[str, str]) -> Settings:
+    """Environment and command line together. Raises SettingsError."""
+    if given.rehearsal:
+        environment = {key: value for key, value in environment.items() if key == "CORDBOARD_HOME"}
+    settings = Settings.from_environment(environment)
+    if settings.rehearsal and not given.rehearsal:
+        raise SettingsError(
+            "TWILIO_ACCOUNT_SID",
+            "is not set, so there is no line to answer. Set the TWILIO_ variables, or use --rehearsal.",
+        )
+    if given.public_listen:
+        settings = replace(settings, public_listen=listen_address("--public-listen", given.public_listen))
+    if given.control_listen:
+        settings = replace(settings, control_listen=listen_address("--control-listen", given.control_listen))
+    return settings
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run until asked to stop; returns the exit status."""
+    given = arguments(sys.argv[1:] if words is None else words)
+    try:
+        settings = settings_for(given, dict(os.environ))
+        forget_secrets(os.environ)
+        plan = Plan(given.calls, given.scenario, given.caller)
+        with logging_to(secrets=settings.secrets), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(settings, plan))
+    except SettingsError as error:
+        print(f"{error.key}: {error.hint}", file=sys.stderr)
+        return EXIT_SETTINGS
+    except AlreadyRunning as error:
+        print(error, file=sys.stderr)
+        return EXIT_RUNNING
+    except OSError as error:
+        print(f"The bridge could not start: {error}", file=sys.stderr)
+        return EXIT_SETTINGS
+    return 0
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())
