@@ -186,7 +186,7 @@ class Row:
     effects: tuple[Effect, ...] = ()
 
 
-END = (Effect.CUT, Effect.CLOSE_ENGINE, Effect.CLOSE_STREAM, Effect.FINISH)
+END = (Effect.CLOSE_ENGINE, Effect.CLOSE_STREAM, Effect.FINISH)
 
 PHASES: dict[tuple[Phase, type], Row] = {
     (Phase.RINGING, StreamStarted): Row(Phase.CONNECTING, (Effect.OPEN_ENGINE,)),

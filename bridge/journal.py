@@ -95,7 +95,8 @@ class Journal:
     """The journal in ``path``, open for writing; one process at a time may have it.
 
     told: hears of trouble, with words for the operator, and of its end; called from the journal's
-    thread. Opening reads the disk and may take a moment.
+    thread, or while opening. Opening reads the disk and may take a moment; it raises OSError or
+    sqlite3.Error when there can be no journal at all.
     """
 
     def __init__(

@@ -72,13 +72,15 @@ class Line:
             self._timer.cancel()
             self._pump()
 
-    def cut(self) -> Cut:
-        """Stop at once; the carrier forgets what it still holds."""
-        self.close()
+    def cut(self, *, clear: bool = True) -> Cut:
+        """Stop at once; the carrier forgets what it still holds (clear) or is gone anyway."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         now_ms = self._now_ms()
         heard, cut = self.playout.cut(now_ms)
         self._hear(heard)
-        if cut.needs_clear:
+        if clear and cut.needs_clear:
             self._stream.send(self._out.clear())
             self._picture.message(now_ms, "twilio", True, "clear", "")
         self._picture.ghost(now_ms, cut.unheard)
@@ -103,9 +105,3 @@ class Line:
                 self._picture.first_heard(piece.item_id, piece.start_ms)
             if voice is Party.AI:
                 self._picture.lines(self._picture.transcript.heard(piece.item_id, piece.start_ms, len(piece.audio)))
-
-    def close(self) -> None:
-        """Send nothing more of what waits."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -106,9 +106,9 @@ class Recorder:
         self._caller = Lane()
         self._line = Lane()
         self._caller.other, self._line.other = self._line, self._caller
-        self.caller: Callable[[int, bytes], None] = self._caller.put
+        self.caller = self._caller.put
         """Audio of the caller (mu-law bytes) that began at call time ``at_ms``. Returns at once."""
-        self.line: Callable[[int, bytes], None] = self._line.put
+        self.line = self._line.put
         """Audio that the caller heard, at most 1 s after it was heard. Returns at once."""
         self._writer = writer
         self._told = told

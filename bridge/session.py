@@ -151,6 +151,8 @@ class Session:
                 self._start(self._run_engine(self._engine))
             case Effect.CUT:
                 self._cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
+                if isinstance(input, calls.Interrupt):
+                    self.picture.mark(self.now_ms(), MarkerKind.OPERATOR, "interrupt")
             case Effect.HANG_UP_CARRIER:
                 self._expect_end()
                 self.house.spawn(self._hang_up())
@@ -255,7 +257,7 @@ class Session:
                 timer.cancel()
         self._take_frames()
         if self._line is not None:
-            self._line.close()
+            self._line.cut(clear=False)
         self.picture.finish()
         for view in self.picture.transcript.views():
             self.house.journal.turn(view)
@@ -462,7 +464,8 @@ class Session:
 
     def _reply_done(self, done: engines.ReplyDone) -> None:
         self._say_request = ""
-        self.picture.thinking = False
+        if not self.picture.running_tools():
+            self.picture.thinking = False
         self.picture.used(done.tokens, done.cost_usd)
         if done.status == "failed":
             self._trouble("reply failed", f"The AI could not answer: {done.reason}. Ask it again, or take over.")

@@ -207,9 +207,7 @@ class Switchboard:
         """Carry out a command of ``console``. Raises NotAllowed with the reason to show."""
         match command:
             case control.Interrupt(call_id=call_id):
-                session = self._session(call_id)
-                session.apply(calls.Interrupt())
-                session.interrupted()
+                self._session(call_id).apply(calls.Interrupt())
             case control.MuteAI(call_id=call_id, muted=muted):
                 self._session(call_id).apply(calls.MuteAI(muted))
             case control.Whisper(call_id=call_id, text=text):

@@ -15,11 +15,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
 from bridge.carriers import twilio, twiml
 from bridge.errors import PeerError
@@ -76,7 +77,7 @@ class MediaStream:
         self.bad_messages = 0
         self._socket = socket
         self._transport = transport
-        self._closing: asyncio.Task[bool] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._lately = 0
         self._lately_since_s = 0.0
 
@@ -109,7 +110,7 @@ class MediaStream:
     def close(self, code: int = WSCloseCode.OK) -> None:
         """Close the socket; returns at once. The first code counts."""
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._socket.close(code=code))
+            self._closing = asyncio.get_running_loop().create_task(_close(self._socket, self._transport, code))
 
     async def closed(self) -> None:
         """Until the socket is closed, which takes at most `CLOSE_S` for a peer that does not answer."""
@@ -134,7 +135,7 @@ class MediaStream:
             elif message.type is WSMsgType.BINARY:
                 self._bad_message()
             else:
-                return self._ending()
+                return self._ending(message)
 
     def _bad_message(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -145,17 +146,23 @@ class MediaStream:
         if self._lately >= MAX_BAD_MESSAGES_A_SECOND:
             self.close(WSCloseCode.INVALID_TEXT)
 
-    def _ending(self) -> str:
-        code = self._socket.close_code
+    def _ending(self, message: WSMessage) -> str:
         if self._closing is not None:
             return "we closed the stream"
-        match code:
-            case WSCloseCode.OK | WSCloseCode.GOING_AWAY:
-                return "the carrier closed the stream"
-            case WSCloseCode.MESSAGE_TOO_BIG | WSCloseCode.PROTOCOL_ERROR | WSCloseCode.INVALID_TEXT:
-                return "the carrier broke the protocol"
-            case _:
-                return "the carrier's connection was lost"
+        if message.type is WSMsgType.CLOSE:
+            return "the carrier closed the stream"
+        if isinstance(message.data, WebSocketError):
+            return "the carrier broke the protocol"
+        return "the carrier's connection was lost"
+
+
+async def _close(socket: web.WebSocketResponse, transport: asyncio.Transport, code: int) -> None:
+    """Say goodbye, wait for the same at most `CLOSE_S`, and be gone even if nobody reads."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2 * CLOSE_S):
+            await socket.close(code=code, drain=False)
+    if transport.get_write_buffer_size():
+        transport.abort()
 
 
 @dataclass(frozen=True)
@@ -347,7 +354,7 @@ class PublicListener:
             call_id = self._redeem(start)
         except Refusal as refusal:
             self._refuse(refusal.reason)
-            await socket.close(code=WSCloseCode.POLICY_VIOLATION)
+            await _close(socket, transport, WSCloseCode.POLICY_VIOLATION)
             return socket
         stream = MediaStream(call_id, start, socket, transport)
         self._streams[start.call_sid] = stream

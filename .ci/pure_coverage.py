@@ -1,0 +1,56 @@
+"""Fails unless every pure module has all its lines and branches run by its own test file alone.
+
+The pure modules are those of the import contract "pure" in pyproject.toml; the test file of
+bridge/carriers/twilio.py is tests/bridge/test_twilio.py. Prints what was missed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pure_modules() -> list[str]:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    return next(contract["source_modules"] for contract in contracts if contract["id"] == "pure")
+
+
+def check(module: str) -> str:
+    """Empty if the module is covered, else what pytest and coverage said."""
+    package, *_, name = module.split(".")
+    test_file = f"tests/{package}/test_{name}.py"
+    if not (ROOT / test_file).exists():
+        return f"{test_file} is missing"
+    with tempfile.TemporaryDirectory() as folder:
+        ran = subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test_file),
+                *(f"--cov={module}", "--cov-branch", "--cov-fail-under=100", "--cov-report=term-missing"),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "COVERAGE_FILE": str(Path(folder) / "coverage")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    return "" if ran.returncode == 0 else ran.stdout
+
+
+def main() -> int:
+    modules = pure_modules()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcomes = dict(zip(modules, pool.map(check, modules), strict=True))
+    for module, trouble in outcomes.items():
+        print(f"{module}: " + (f"NOT COVERED by its own tests\n{trouble}" if trouble else "100 % of lines and branches"))
+    return 1 if any(outcomes.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

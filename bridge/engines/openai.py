@@ -1,0 +1,258 @@
+"""OpenAI's Realtime API as an engine: `openai_wire` behind one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from bridge.engines import EngineLost, Listener
+from bridge.engines import openai_messages as told
+from bridge.engines.openai_messages import Rates
+from bridge.engines.openai_wire import APPEND, Config, Wire
+from bridge.engines.peer_socket import Closed, PeerSocket, Refused
+from bridge.errors import SettingsError
+
+BASE_URL = "https://api.openai.com/v1"
+PRICES = Path(__file__).resolve().parents[2] / "resources" / "prices.toml"
+
+CONNECT_S = 5.0
+CONFIGURE_S = 5.0
+CLOSE_S = 0.9
+UNSENT_BYTES = 13_500
+"""One second of frames, as messages."""
+
+_log = logging.getLogger("cordboard.engines.openai")
+
+
+def realtime_url(base_url: str, model: str) -> str:
+    """Where the session is. base_url: http, https, ws or wss, with or without a slash at its end.
+
+    Raises SettingsError when it is no such address.
+    """
+    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+    try:
+        parts = urlsplit(base_url)
+        known = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.query or parts.fragment or "@" in parts.netloc:
+        raise SettingsError("OPENAI_BASE_URL", f"write it like {BASE_URL}")
+    return f"{schemes[parts.scheme]}://{parts.netloc}{parts.path.rstrip('/')}/realtime?model={quote(model, safe='')}"
+
+
+@cache
+def load_prices(path: Path = PRICES) -> Mapping[str, Rates]:
+    """The price table; empty, so that calls show no cost, when it cannot be read."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), dict[str, Rates])
+    except (OSError, ValueError) as error:
+        _log.warning("no cost estimates, %s cannot be read: %s", path.name, error)
+        return {}
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Made once: reading the system's certificates takes tens of milliseconds."""
+    return ssl.create_default_context()
+
+
+class OpenAIRealtime:
+    """One session, used for one `run`; see `Engine`.
+
+    dropped_frames: caller audio not sent because the peer did not keep up. wire: more counters.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        api_key: str,
+        base_url: str = BASE_URL,
+        prices: Mapping[str, Rates] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """prices: instead of `load_prices`. tls: whom to trust, the system's certificates if None.
+
+        Raises SettingsError when base_url is no address.
+        """
+        self.wire = Wire(config, load_prices() if prices is None else prices)
+        self.dropped_frames = 0
+        self._url = realtime_url(base_url, config.model)
+        self._headers = {"Authorization": f"Bearer {api_key}", "User-Agent": "cordboard"}
+        self._tls = tls
+        self._listener: Listener | None = None
+        self._peer: PeerSocket | None = None
+        self._open: PeerSocket | None = None
+        self._deadline: asyncio.Timeout | None = None
+        self._ended = asyncio.Event()
+        self._closing = False
+
+    # ── life ──────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, listener: Listener) -> None:
+        """See `Engine.run`."""
+        if self._closing:
+            return
+        self._listener = listener
+        self._peer = peer = PeerSocket(
+            self._url, self._headers, on_open=self._opened, on_texts=self._received, on_tick=self._tick
+        )
+        why: Exception | None = None
+        try:
+            async with asyncio.timeout(CONNECT_S) as self._deadline:
+                await peer.connect(lambda: self._tls or _trust())
+                why = await peer.over
+        except (OSError, TimeoutError) as error:
+            why = error
+        finally:
+            self._open = None
+            peer.drop()
+            self._ended.set()
+        if why is not None and not self._closing:
+            raise _lost(why)
+
+    async def close(self) -> None:
+        """See `Engine.close`."""
+        self._closing = True
+        self._open = None
+        peer, deadline = self._peer, self._deadline
+        if peer is None or self._ended.is_set():
+            return
+        if not peer.goodbye() and deadline is not None and not deadline.expired():
+            deadline.reschedule(0.0)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._ended.wait()
+        except TimeoutError:
+            peer.drop()
+            await self._ended.wait()
+
+    # ── what is wanted ────────────────────────────────────────────────────────────────────
+
+    def hear(self, payload: str, at_ms: int) -> None:
+        """See `Engine.hear`. Fifty times a second on every call: written at once, no calls to spare."""
+        peer = self._open
+        if peer is None or (transport := peer.transport) is None:
+            if not self._closing:
+                self.wire.hear(payload, at_ms)
+        elif peer.over.done() or transport.get_write_buffer_size() > UNSENT_BYTES:
+            self.dropped_frames += 1
+        elif (message := self.wire.hear(payload, at_ms)) is not None:
+            peer.protocol.send_text(message)
+            for data in peer.protocol.data_to_send():
+                transport.write(data)
+
+    def greet(self, first_line: str) -> None:
+        """See `Engine.greet`."""
+        self.wire.greet(first_line, _now_ms())
+        self._flush()
+
+    def whisper(self, text: str) -> None:
+        """See `Engine.whisper`."""
+        self.wire.whisper(text)
+        self._flush()
+
+    def ask(self, text: str, request: str, *, cut_in: bool) -> None:
+        """See `Engine.ask`. A cut that goes with it comes before it, so the two cases are one here."""
+        self.wire.ask(text, request, _now_ms())
+        self._flush()
+
+    def say(self, text: str, request: str) -> None:
+        """See `Engine.say`."""
+        self.wire.say(text, request, _now_ms())
+        self._flush()
+
+    def tell(self, text: str) -> None:
+        """See `Engine.tell`."""
+        self.wire.tell(text)
+        self._flush()
+
+    def cut(self, item_id: str, heard_ms: int, *, by_caller: bool) -> None:
+        """See `Engine.cut`."""
+        self.wire.cut(item_id, heard_ms, by_caller=by_caller)
+        self._flush()
+
+    def may_answer(self, allowed: bool) -> None:
+        """See `Engine.may_answer`."""
+        self.wire.may_answer(allowed)
+        self._flush()
+
+    def answer_now(self) -> None:
+        """See `Engine.answer_now`."""
+        self.wire.answer_now(_now_ms())
+        self._flush()
+
+    def answer_tool(self, tool_id: str, output: str) -> None:
+        """See `Engine.answer_tool`."""
+        self.wire.answer_tool(tool_id, output, _now_ms())
+        self._flush()
+
+    # ── what the socket calls ─────────────────────────────────────────────────────────────
+
+    def _opened(self) -> None:
+        if self._closing:
+            return
+        self._open = self._peer
+        self._expect(CONFIGURE_S)
+        self.wire.open()
+        self._flush()
+
+    def _received(self, texts: list[bytes]) -> None:
+        now_ms = _now_ms()
+        was_ready = self.wire.ready
+        for text in texts:
+            if self._open is None or self._listener is None:
+                return
+            self.wire.receive(text, now_ms, self._listener)
+        if self.wire.ready and not was_ready:
+            self._expect(None)
+        self._flush()
+
+    def _tick(self) -> None:
+        if self._open is not None and self._listener is not None:
+            self.wire.tick(_now_ms(), self._listener)
+            self._flush()
+
+    def _expect(self, within_s: float | None) -> None:
+        """Give the peer this long for the next step; None: it has taken the last."""
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(None if within_s is None else asyncio.get_running_loop().time() + within_s)
+
+    def _flush(self) -> None:
+        """Send what the wire wants sent; until the socket is open it stays there."""
+        while (peer := self._open) is not None and self._listener is not None and (out := self.wire.take()):
+            for name, message in out:
+                peer.send_text(message)
+                if name != APPEND:
+                    self._listener.on_message(True, name, message.decode())
+
+
+def _now_ms() -> int:
+    return int(asyncio.get_running_loop().time() * 1000)
+
+
+def _lost(why: Exception) -> Exception:
+    """What to tell of an end that was not ours; a defect of ours stays what it is."""
+    match why:
+        case Refused(status=status):
+            return told.refused(status)
+        case Closed(code=code, reason=reason):
+            return told.closed(code, reason)
+        case ssl.SSLError(reason=reason):
+            text = f"The connection to OpenAI is not safe ({reason}). Check this machine's clock and network."
+            return EngineLost(text, fatal=False)
+        case TimeoutError():
+            return EngineLost("OpenAI did not answer in time. It may pass; try again.", fatal=False)
+        case OSError():
+            text = f"OpenAI cannot be reached ({why.strerror or why}). Check the network and OPENAI_BASE_URL."
+            return EngineLost(text, fatal=False)
+        case _:
+            return why

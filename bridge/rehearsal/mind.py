@@ -1,0 +1,288 @@
+"""What the rehearsal AI says next: no understanding, only the scenarios' replies and good manners.
+
+It is told what was heard, what the operator wrote and what tools answered, and plans one reply at
+a time. It never greets by itself once anything was said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from bridge.rehearsal.scenario import Reply, ToolUse
+from bridge.rehearsal.speech import sentences
+
+GUIDANCE = "Guidance from your supervisor, not to be read out:"
+_EXACTLY = re.compile(r'^Say exactly, word for word, nothing else: "(.*)"\s*$', re.DOTALL)
+_IN_OWN_WORDS = re.compile(r'^Tell the caller, in your own words: "(.*)"\s*$', re.DOTALL)
+_HANDED_BACK = re.compile(r"colleague|operator|took over|hand(ed|s)? .*back", re.IGNORECASE)
+_COLLEAGUE_TOLD = re.compile(
+    r"colleague (?:tells you|told you|said|says): (.+?)(?= Go on | Do not greet |$)", re.DOTALL
+)
+_SLOT = re.compile(r"\{([^|}]*)\|([^}]*)\}")
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}):(\d{2})")
+_NO = re.compile(
+    r"(refused|denied|expired|failed|error|not|no|cannot|the tool|there is no|the arguments)\b", re.IGNORECASE
+)
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+HELLO = "Hello. How can I help you?"
+GO_ON = "How else can I help you?"
+ARE_YOU_THERE = "Are you still there?"
+OF_COURSE = "Of course."
+WHERE_WAS_I = "As I was saying."
+THANKS = "Thanks for waiting."
+COLLEAGUE = "My colleague has told me where we are."
+NOT_KNOWN = (
+    "I can hear you. In a rehearsal I only know the words of a few callers, but your line works.",
+    "I heard that too. Please go on.",
+    "Thank you. I have noted that you said something more.",
+)
+STOCK = (HELLO, GO_ON, ARE_YOU_THERE, OF_COURSE, WHERE_WAS_I, THANKS, COLLEAGUE, *NOT_KNOWN)
+"""All that it says by itself, to be rendered ahead."""
+
+_AS_COLLEAGUE_SAID = "As my colleague said: {}"
+_TOLD = (
+    (re.compile(r"^(?:please )?(?:tell|let) (?:the caller|them|her|him)(?: know)?(?: that)? ", re.IGNORECASE), ""),
+    (re.compile(r"^(?:please )?ask (?:the caller|them|her|him)? ?(?:for )?", re.IGNORECASE), "May I ask about "),
+    (re.compile(r"^(?:please )?offer ", re.IGNORECASE), "I can offer you "),
+    (re.compile(r"^(?:please )?(?:do not|don't|never) ", re.IGNORECASE), "I would rather not "),
+)
+_MENTION = "I should add: "
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One turn of the caller: the line it was (None for words nobody rehearsed) and its transcript."""
+
+    line: str | None
+    transcript: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One reply: words to speak ("" for none), then a tool to use. basis: what it answers, to take it back."""
+
+    says: str
+    tool: ToolUse | None = None
+    basis: _Waiting | None = None
+
+
+@dataclass
+class _Waiting:
+    """What the next reply has to deal with."""
+
+    heard: list[Heard] = field(default_factory=list)
+    results: list[tuple[ToolUse, str]] = field(default_factory=list)
+    guidance: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unsaid: str = ""
+    silent: bool = False
+
+
+class Mind:
+    """One conversation's AI. replies: of all scenarios, each known by the caller's line."""
+
+    def __init__(self, replies: Sequence[Reply]) -> None:
+        self._replies = {reply.line: reply for reply in replies}
+        self._waiting = _Waiting()
+        self._asked: dict[str, ToolUse] = {}
+        self._begun = False
+        self._unknown = 0
+        self._last = ""
+
+    def hear(self, heard: Heard) -> None:
+        """The caller said something that waits for an answer."""
+        self._waiting.heard.append(heard)
+        self._last = heard.transcript
+
+    def hear_nothing(self) -> None:
+        """The caller has been silent for too long."""
+        self._waiting.silent = True
+
+    def read(self, role: str, text: str) -> None:
+        """A text item was put into the conversation."""
+        match role:
+            case "user":
+                self.hear(Heard(text if text in self._replies else None, text))
+            case "system" if text.startswith(GUIDANCE):
+                self._waiting.guidance.append(text.removeprefix(GUIDANCE).strip())
+            case "system" if _HANDED_BACK.search(text):
+                # What the caller said until then was said to the colleague.
+                self._waiting.heard.clear()
+                self._waiting.notes.append(text)
+                self._begun = True
+            case "assistant":
+                self._begun = True
+
+    def used(self, call_id: str, tool: ToolUse) -> None:
+        """A tool was asked for; its result will come under ``call_id``."""
+        self._asked[call_id] = tool
+
+    def result(self, call_id: str, output: str) -> None:
+        """A tool's result came."""
+        if tool := self._asked.pop(call_id, None):
+            self._waiting.results.append((tool, output))
+
+    def cut(self, unsaid: str) -> None:
+        """The caller did not hear these last words of the AI."""
+        self._waiting.unsaid = unsaid
+
+    def take_back(self, plan: Plan) -> None:
+        """A planned reply was stopped before any of it was spoken: what it answered waits again."""
+        if old := plan.basis:
+            now = self._waiting
+            now.heard[:0], now.results[:0] = old.heard, old.results
+            now.guidance[:0], now.notes[:0] = old.guidance, old.notes
+            now.unsaid = now.unsaid or old.unsaid
+
+    def plan(self, instructions: str | None, tools: set[str]) -> Plan:
+        """The next reply. instructions: of this response alone; tools: those that may be used in it."""
+        if instructions is not None:
+            if exact := _EXACTLY.match(instructions):
+                self._begun = True
+                return Plan(exact[1])
+            if told := _IN_OWN_WORDS.match(instructions):
+                self._begun = True
+                return Plan(f"{OF_COURSE} {told[1]}")
+        waiting, self._waiting = self._waiting, _Waiting()
+        parts = [_handed_back(note) for note in waiting.notes[-1:]]
+        parts += [_with_result(tool, output) for tool, output in waiting.results]
+        tool = None
+        if waiting.heard:
+            says, tool = self._answer(waiting.heard, tools)
+            parts.append(says)
+        elif not waiting.results:
+            parts.append(self._unprompted(waiting))
+        says = " ".join(part for part in parts if part)
+        for guidance in waiting.guidance:
+            says = _worked_in(guidance, says)
+        self._begun = True
+        return Plan(says, tool, waiting)
+
+    def aside(self, instructions: str | None) -> Plan:
+        """A reply beside the conversation, which stays as it is: what the caller wanted last."""
+        exact = _EXACTLY.match(instructions or "")
+        if exact:
+            return Plan(exact[1])
+        return Plan(f"The caller said: {self._last}" if self._last else "The caller has said nothing yet.")
+
+    def _answer(self, heard: list[Heard], tools: set[str]) -> tuple[str, ToolUse | None]:
+        """To the last words that it knows, else that it heard something."""
+        reply = next((self._replies[one.line] for one in reversed(heard) if one.line in self._replies), None)
+        if reply is None:
+            self._unknown += 1
+            return NOT_KNOWN[min(self._unknown, len(NOT_KNOWN)) - 1], None
+        if reply.tool and reply.tool.name not in tools:
+            return f"{reply.says} {reply.tool.without}".strip(), None
+        return reply.says, reply.tool
+
+    def _unprompted(self, waiting: _Waiting) -> str:
+        if waiting.guidance:
+            return ""
+        if waiting.silent:
+            return ARE_YOU_THERE
+        if waiting.unsaid:
+            return f"{WHERE_WAS_I} {waiting.unsaid}"
+        return GO_ON if self._begun else HELLO
+
+
+def unsaid(text: str, heard: float) -> str:
+    """The whole sentences of a cut text of which the caller heard at most the beginning. heard: 0..1."""
+    left: list[str] = []
+    at = 0
+    for sentence in sentences(text):
+        at += len(sentence) + 1
+        if at > heard * (len(text) + 1) + 1:
+            left.append(sentence)
+    return " ".join(left)
+
+
+def filled(template: str, result: Any) -> str:
+    """A text with its slots ``{path|otherwise}`` filled from a tool's result; ``otherwise`` if it has no such value."""
+
+    def value(match: re.Match[str]) -> str:
+        found = result
+        for key in match[1].split("."):
+            match found:
+                case dict() if key in found:
+                    found = found[key]
+                case list() if key == "count":
+                    found = len(found)
+                case list() if key.isdigit() and int(key) < len(found):
+                    found = found[int(key)]
+                case _:
+                    return match[2]
+        return _spoken(found) or match[2]
+
+    return _SLOT.sub(value, template)
+
+
+def _spoken(value: object) -> str:
+    match value:
+        case bool() | None | dict() | list():
+            return ""
+        case int() if 0 <= value < len(_NUMBERS):
+            return _NUMBERS[value]
+        case float() if value.is_integer():
+            return str(int(value))
+        case str() if time := _TIME.match(value):
+            return _time(date.fromisoformat(time[1]), int(time[2]), int(time[3]))
+        case _:
+            return str(value)
+
+
+def _time(day: date, hour: int, minute: int) -> str:
+    """As one says it: "Thursday at half past nine", "Tuesday at three in the afternoon"."""
+    spoken_hour = _NUMBERS[(hour + (minute == 45) - 1) % 12 + 1]
+    part = {0: "{}", 15: "a quarter past {}", 30: "half past {}", 45: "a quarter to {}"}.get(
+        minute, f"{{}} {minute:02}"
+    )
+    when = "" if hour < 12 else " in the afternoon" if hour < 18 else " in the evening"
+    return f"{day:%A} at {part.format(spoken_hour)}{when}"
+
+
+def _with_result(tool: ToolUse, output: str) -> str:
+    try:
+        result = msgspec.json.decode(output)
+    except msgspec.DecodeError:
+        result = output
+    match result:
+        case {"error": _} | {"ok": False}:
+            return tool.failed
+        case str() if _NO.match(result):
+            return tool.failed
+        case _:
+            return filled(tool.then, result)
+
+
+def _handed_back(note: str) -> str:
+    found = _COLLEAGUE_TOLD.search(note)
+    told = _AS_COLLEAGUE_SAID.format(_closed(found[1])) if found else COLLEAGUE
+    return f"{THANKS} {told}"
+
+
+def _worked_in(guidance: str, says: str) -> str:
+    """The answer with the supervisor's point made after its first sentence."""
+    for pattern, spoken in _TOLD:
+        if pattern.match(guidance):
+            point = spoken + pattern.sub("", guidance)
+            break
+    else:
+        point = _MENTION + guidance
+    first, *rest = sentences(says) or [""]
+    return " ".join(part for part in (first, _sentence(point), *rest) if part)
+
+
+def _sentence(text: str) -> str:
+    return _closed(text[:1].upper() + text[1:])
+
+
+def _closed(text: str) -> str:
+    text = text.strip()
+    return text + ("" if text.endswith((".", "!", "?")) else ".")

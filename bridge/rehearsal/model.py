@@ -1,0 +1,188 @@
+"""A strict AI on loopback that speaks the OpenAI Realtime protocol (GA): `Model`.
+
+It really listens (VAD on the audio it gets), knows the rehearsed callers by ear, answers in real
+speech, uses tools, and refuses what the real one refuses. Shipped, and the fake of the tests: it
+counts its sessions, records what each received, and can be told to fail (`Faults`).
+Shapes: the official `openai` package, types/realtime. Manners: captures of the real service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from aiohttp import web
+
+from bridge.rehearsal import scenario
+from bridge.rehearsal.ear import Lines
+from bridge.rehearsal.model_session import Session
+from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS
+from bridge.rehearsal.voice import Voice
+
+HALF_OPEN = -1
+"""As `Faults.end_with`: the socket stays open and nothing comes from it any more."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What shall go wrong. Read anew at every step, so `Model.faults` may be set at any time.
+
+    refuse_status: answer the handshake with this HTTP status (401, 429, 500).
+    end_after: end a session after this many events, with end_with: 1006 cuts the socket, another
+    close code closes it, with `HALF_OPEN` it goes on reading but never says or answers anything.
+    inject_after, inject: after the first event of this type send these raw texts too (unknown
+    events, malformed JSON, an error).
+    silent: no response is ever begun; no_audio: responses end without an item; never_done: they
+    never end; fail_response: they fail; first_byte_delay_ms: they are slower; no_transcripts:
+    transcription fails.
+    """
+
+    refuse_status: int = 0
+    end_after: int = 0
+    end_with: int = 1006
+    inject_after: str = ""
+    inject: tuple[str, ...] = ()
+    silent: bool = False
+    no_audio: bool = False
+    never_done: bool = False
+    fail_response: bool = False
+    first_byte_delay_ms: int = 0
+    no_transcripts: bool = False
+
+    def after(self, count: int, name: str) -> tuple[str, ...]:
+        """Raw texts to send after an event."""
+        return self.inject if name == self.inject_after else ()
+
+    def ending(self, count: int) -> int:
+        """How a session ends that has sent ``count`` events; 0 for not yet."""
+        return self.end_with if self.end_after and count == self.end_after else 0
+
+
+class Model:
+    """The server, as an async context manager on 127.0.0.1 and a free port.
+
+    api_key: the only one it takes. model_delay_ms: from a response's beginning to its first sound.
+    speed: how many times faster than real time audio comes, 0 for all at once. transcript_delay_ms:
+    how long after a turn its words come, at least and at most. expires_s: life of a session.
+    seed: decides all that is left to chance. speech_path: where speech programs are looked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        model_delay_ms: int = 350,
+        speed: float = 15.0,
+        transcript_delay_ms: tuple[int, int] = (150, 900),
+        expires_s: float = 3600.0,
+        seed: int = 1,
+        speech_path: str | None = None,
+    ) -> None:
+        self.api_key = api_key
+        self.model_delay_ms = model_delay_ms
+        self.speed = speed
+        self.transcript_delay_ms = transcript_delay_ms
+        self.expires_s = expires_s
+        self.faults = Faults()
+        self.replies = [reply for name in scenario.names() for reply in scenario.load(name).replies]
+        self.lines = Lines(self.replies)
+        self.voice = Voice(speech_path)
+        self.sessions: list[Session] = []
+        """Every session there was; the record of a test. A long rehearsal may clear the ended ones."""
+        self.open_sessions = 0
+        self.total_sessions = 0
+        self.url = ""
+        self._seed = seed
+        self._runner: web.AppRunner | None = None
+        self._open: set[Session] = set()
+        self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+
+    async def __aenter__(self) -> Model:
+        app = web.Application()
+        app.router.add_get("/v1/realtime", self._connect)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"ws://{host}:{port}/v1"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(session.leave(1001, "server shutting down") for session in self._open))
+        if self._runner:
+            await self._runner.cleanup()
+        self.voice.close()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Returns as soon as ``holds()``, which is asked whenever something happened in a session."""
+        if holds():
+            return
+        watcher = (holds, asyncio.get_running_loop().create_future())
+        self._watchers.append(watcher)
+        try:
+            await watcher[1]
+        finally:
+            self._watchers.remove(watcher)
+
+    def noted(self) -> None:
+        """Something happened in a session."""
+        for holds, future in self._watchers:
+            if not future.done() and holds():
+                future.set_result(None)
+
+    def expires_at(self) -> int:
+        """Unix time at which a session that begins now ends."""
+        return int(time.time() + self.expires_s)
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "")
+        if self.faults.refuse_status:
+            return _refusal(self.faults.refuse_status, "server_error", "The rehearsal was told to refuse.")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode()):
+            return _refusal(401, "invalid_api_key", "Incorrect API key provided.")
+        name = request.query.get("model", "")
+        if not name:
+            return _refusal(400, "missing_model", "You must provide a model parameter.")
+        # 15 MiB of audio are 20 MiB of base64, and the JSON around it.
+        largest = MAX_APPEND_BYTES * 4 // 3 + 65536
+        # Pings and closes come to the session as messages: a half-open one answers neither.
+        ws = web.WebSocketResponse(compress=False, timeout=1.0, max_msg_size=largest, autoping=False, autoclose=False)
+        await ws.prepare(request)
+        self.total_sessions += 1
+        session = Session(self, ws, request, name, self._seed * 1_000_003 + self.total_sessions)
+        if problem := _problem(request, name):
+            code, words = problem
+            await session.error(code, words)
+            await session.leave(4000, f"invalid_request_error.{code}")
+            return ws
+        self.open_sessions += 1
+        self.sessions.append(session)
+        self._open.add(session)
+        self.noted()
+        try:
+            await session.run()
+        finally:
+            self._open.discard(session)
+            self.open_sessions -= 1
+            self.noted()
+        return ws
+
+
+def _problem(request: web.Request, name: str) -> tuple[str, str] | None:
+    """Code and words when the real one accepts the socket only to say no."""
+    if "OpenAI-Beta" in request.headers:
+        return "beta_api_shape_disabled", "The Realtime Beta API is no longer supported. Please use the GA API."
+    if name not in MODELS:
+        return "model_not_found", f"The model '{name}' does not exist or you do not have access to it."
+    return None
+
+
+def _refusal(status: int, code: str, message: str) -> web.Response:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return web.json_response({"error": error}, status=status)

@@ -1,0 +1,256 @@
+"""The left list: every call, most urgent first, with what happens in it now."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFocusEvent, QFont, QFontMetrics, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QGraphicsOpacityEffect,
+    QLabel,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bridge.control import CallView, Floor, Phase
+from console import theme
+from console.calls_model import ID_ROLE, SECTION_ROLE, CallsModel, dot_role
+from console.desk import Desk
+from console.store import Call
+from console.telephone import spaced
+from console.timeline import clock_text
+from console.widgets.sparkline import newest_bars, paint_bars
+
+ROW_PX = 78
+HEADING_PX = 36
+SIDE_PX = 15
+SPARK_SIZE_PX = (84, 24)
+
+
+STALE_OPACITY = 0.45
+
+
+class CallDelegate(QStyledItemDelegate):
+    """Paints headings and calls. Takes clocks from the desk, waveforms from the store."""
+
+    def __init__(self, desk: Desk, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self.show_focus = False
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Headings are low, calls have three lines."""
+        heading = index.data(SECTION_ROLE) is not None
+        return QSize(theme.px(200), theme.px(HEADING_PX if heading else ROW_PX))
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """One row."""
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        call = self._desk.store.calls.get(str(index.data(ID_ROLE)))
+        rect = QRect(option.rect)
+        if call is None:
+            self._paint_heading(painter, rect, str(index.data()))
+        else:
+            self._paint_call(painter, rect, option, call)
+        painter.restore()
+
+    def _paint_heading(self, painter: QPainter, rect: QRect, words: str) -> None:
+        colours = theme.current()
+        painter.fillRect(rect, colours.panel)
+        font = theme.font(11, 600)
+        font.setLetterSpacing(font.SpacingType.AbsoluteSpacing, 0.6)
+        painter.setFont(font)
+        painter.setPen(colours.dim)
+        inner = rect.adjusted(theme.px(SIDE_PX), 0, -theme.px(SIDE_PX), 0)
+        painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words.upper())
+        painter.fillRect(QRect(rect.left(), rect.bottom(), rect.width(), 1), colours.line)
+
+    def _paint_call(self, painter: QPainter, rect: QRect, option: QStyleOptionViewItem, call: Call) -> None:
+        colours, view = theme.current(), call.view
+        ended = view.phase is Phase.ENDED
+        state = option.state
+        selected = bool(state & QStyle.StateFlag.State_Selected)
+        back = colours.selected if selected else colours.panel
+        if not selected and state & QStyle.StateFlag.State_MouseOver:
+            back = colours.hover
+        painter.fillRect(rect, back)
+        painter.fillRect(QRect(rect.left(), rect.bottom(), rect.width(), 1), colours.line)
+        if selected:
+            bar = colours.operator if view.needs and not ended else colours.caller
+            painter.fillRect(QRect(rect.left(), rect.top(), theme.px(3), rect.height() - 1), bar)
+        if selected and state & QStyle.StateFlag.State_HasFocus and self.show_focus:
+            painter.setPen(colours.caller)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(rect.adjusted(0, 0, -1, -2))
+        side, line = theme.px(SIDE_PX), theme.px(20)
+        left, right, top = rect.left() + side, rect.right() - side, rect.top() + theme.px(9)
+        self._paint_title(painter, QRect(left, top, right - left, line), call.view)
+        width, height = (theme.px(length) for length in SPARK_SIZE_PX)
+        spark = QRectF(right - width, top + line + theme.px(4), width, height)
+        bars = newest_bars(call.caller, call.line, call.voice)
+        paint_bars(painter, spark, bars, not ended, colours)
+        room = right - left - width - theme.px(10)
+        about = " · ".join(filter(None, (view.profile, self._direction(view.direction))))
+        _text(painter, QRect(left, top + line, room, line), about, theme.font(12.5), colours.dim)
+        self._paint_activity(painter, QRect(left, top + 2 * line, room, line), call.view)
+
+    def _paint_title(self, painter: QPainter, box: QRect, view: CallView) -> None:
+        """Number, why it needs somebody, clock."""
+        colours, gap, ended = theme.current(), theme.px(8), view.phase is Phase.ENDED
+        clock = clock_text(self._desk.clock_ms(view.call_id))
+        room = box.width() - _text(painter, box, clock, theme.font(13, tabular=True), colours.dim, right=True) - gap
+        number = spaced(view.number) or self.tr("Number withheld")
+        colour = colours.dim if ended else colours.text
+        width = _text(painter, QRect(box.left(), box.top(), room, box.height()), number, theme.font(13.5, 600), colour)
+        if view.needs and not ended:
+            left = box.left() + width + gap
+            self._paint_badge(painter, QRect(left, box.top(), room - width - gap, box.height()), view.needs[0])
+
+    def _paint_activity(self, painter: QPainter, box: QRect, view: CallView) -> None:
+        """A dot, and in words what it stands for."""
+        colours, role = theme.current(), dot_role(view)
+        radius = theme.px(6.5) / 2
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colours.role(role))
+        painter.drawEllipse(QPointF(box.left() + radius, box.center().y() + 0.5), radius, radius)
+        words = colours.dim if role in ("dim", "faint") else colours.role(role)
+        _text(painter, box.adjusted(theme.px(13), 0, 0, 0), self._activity(view), theme.font(12.5), words)
+
+    def _paint_badge(self, painter: QPainter, room: QRect, words: str) -> None:
+        colours, font = theme.current(), theme.font(11)
+        metrics = QFontMetrics(font)
+        shown = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room.width() - theme.px(16))
+        if len(shown) < 4:
+            return
+        height = theme.px(17)
+        width = metrics.horizontalAdvance(shown) + theme.px(16)
+        box = QRect(room.left(), room.center().y() - height // 2, width, height)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.mixed(colours.panel, colours.operator, 0.2))
+        painter.drawRoundedRect(box, height / 2, height / 2)
+        painter.setFont(font)
+        painter.setPen(colours.operator)
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, shown)
+
+    def _activity(self, view: CallView) -> str:
+        if view.floor is Floor.OPERATOR and view.floor_holder == self._desk.link.me:
+            return self.tr("You have the floor")
+        return view.activity
+
+    def _direction(self, direction: str) -> str:
+        return {"inbound": self.tr("inbound"), "outbound": self.tr("outbound")}.get(direction, direction)
+
+
+class CallList(QListView):
+    """Rows of calls; letters stay the desk's keys instead of searching the list."""
+
+    def keyboardSearch(self, search: str) -> None:
+        """Typing selects nothing here: there is a filter for that."""
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """A ring shows where the keyboard is, for those who use it to get around."""
+        delegate = self.itemDelegate()
+        if isinstance(delegate, CallDelegate):
+            delegate.show_focus = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+
+
+class CallsPanel(QFrame):
+    """The list and its one selection, which is the desk's."""
+
+    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "panel")
+        self._desk = desk
+        self.model = CallsModel(desk, self)
+        self.list = CallList()
+        self.nothing = QLabel()
+        self._delegate = CallDelegate(desk, self.list)
+        self._build()
+        self._faded = QGraphicsOpacityEffect(self)
+        self._faded.setOpacity(STALE_OPACITY)
+        self._faded.setEnabled(False)
+        self.setGraphicsEffect(self._faded)
+        desk.selection_changed.connect(self._show_selection)
+        self.list.selectionModel().currentChanged.connect(self._on_current_changed)
+        theme.notifier().changed.connect(self._on_theme_changed)
+
+    def _build(self) -> None:
+        self.list.setModel(self.model)
+        self.list.setItemDelegate(self._delegate)
+        self.list.setMouseTracking(True)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setFrameShape(QFrame.Shape.NoFrame)
+        self.list.setAccessibleName(self.tr("Calls, most urgent first"))
+        self.nothing.setText(self.tr("No calls yet"))
+        self.nothing.setProperty("role", "dim")
+        self.nothing.setContentsMargins(theme.px(SIDE_PX), theme.px(12), theme.px(SIDE_PX), theme.px(12))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.nothing)
+        column.addWidget(self.list, 1)
+
+    def set_filter(self, words: str) -> None:
+        """Only the calls with these words."""
+        self.model.set_filter(words)
+        self.nothing.setText(self.tr("No call has these words") if words else self.tr("No calls yet"))
+        self._after_sync()
+
+    def refresh(self) -> None:
+        """Take the store's calls in their order."""
+        self.model.sync()
+        self._after_sync()
+
+    def tick(self) -> None:
+        """Clocks and waveforms of the rows in sight: a few times a second."""
+        self.list.viewport().update()
+
+    def set_stale(self, stale: bool) -> None:
+        """Greyed while the bridge is lost."""
+        self._faded.setEnabled(stale)
+
+    def _after_sync(self) -> None:
+        self.nothing.setVisible(self.model.rowCount() == 0)
+        self._show_selection()
+
+    def _show_selection(self, _: str = "") -> None:
+        """The desk's selection, wherever its row is now."""
+        selection = self.list.selectionModel()
+        place = self.model.row_of(self._desk.selected)
+        if place < 0:
+            selection.clear()
+            return
+        index = self.model.index(place)
+        if selection.currentIndex() != index or not selection.isSelected(index):
+            selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            self.list.scrollTo(index)
+
+    def _on_current_changed(self, current: QModelIndex, _: QModelIndex) -> None:
+        call = self.model.call_at(current)
+        if call is not None:
+            self._desk.select(call.view.call_id)
+
+    def _on_theme_changed(self) -> None:
+        self.list.doItemsLayout()
+
+
+def _text(painter: QPainter, rect: QRect, words: str, font: QFont, colour: QColor, right: bool = False) -> int:
+    """Draws one line, shortened to fit; returns its width."""
+    metrics = QFontMetrics(font)
+    shown = metrics.elidedText(words, Qt.TextElideMode.ElideRight, rect.width())
+    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+    painter.setFont(font)
+    painter.setPen(colour)
+    painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | side, shown)
+    return metrics.horizontalAdvance(shown)

@@ -1,0 +1,265 @@
+"""The top bar: product, health chips, how many calls, the filter, and another rehearsal call."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QKeyEvent, QPainter, QPixmap, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from bridge.control import HealthPart, HealthState, HealthView
+from console import theme
+from console.actions import BY_NAME
+from console.desk import Desk
+from console.link import LinkState
+from console.telephone import spaced
+from console.widgets.key_button import KeyButton, key_words
+from console.widgets.own_keys_line import OwnKeysLine
+
+COST_FROM_PX = 1240
+WORDS_FROM_PX = 1000
+STATE_ROLES = {HealthState.GREEN: "fine", HealthState.AMBER: "operator", HealthState.RED: "danger"}
+
+
+def state_icon(state: HealthState) -> QIcon:
+    """A light that also differs in shape: disc works, triangle with a catch, square does not work."""
+    size = theme.px(8)
+    ratio = 2
+    pixmap = QPixmap(QSize(size + theme.px(2), size) * ratio)
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.current().role(STATE_ROLES[state]))
+    match state:
+        case HealthState.GREEN:
+            painter.drawEllipse(QRectF(0.5, 0.5, size - 1, size - 1))
+        case HealthState.AMBER:
+            painter.drawPolygon(QPolygonF([QPointF(size / 2, 0), QPointF(size, size), QPointF(0, size)]))
+        case HealthState.RED:
+            painter.drawRect(QRectF(0.5, 0.5, size - 1, size - 1))
+    painter.end()
+    return QIcon(pixmap)
+
+
+class HealthChip(QPushButton):
+    """One part's light and word; a click opens the reason and the fix."""
+
+    def __init__(self, part: HealthPart, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.part = part
+        self.setProperty("role", "chip")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._health: HealthView | None = None
+        self._word = ""
+        self._word_shown = True
+        self.popup = QFrame(self, Qt.WindowType.Popup)
+        self.popup.setProperty("role", "card")
+        self._title, self._reason, self._fix = QLabel(), QLabel(), QLabel()
+        self._build_popup()
+        self.clicked.connect(self._open)
+
+    def show_health(self, health: HealthView) -> None:
+        """The newest word, reason and fix."""
+        self._health = health
+        part, state = self._part_words(), self._state_words(health.state)
+        number, space, rest = health.word.partition(" ")
+        word = spaced(number) + space + rest
+        self._word = spaced(number) if self.part is HealthPart.NUMBER and number.startswith("+") else word
+        self._show_word()
+        self.setIcon(state_icon(health.state))
+        self.setIconSize(QSize(theme.px(10), theme.px(8)))
+        self.setAccessibleName(f"{part}: {word}, {state}")
+        self.setToolTip(" · ".join(filter(None, (f"{part}: {word}", health.reason))))
+        self._title.setText(f"{part}: {word}")
+        theme.set_role(self._title, STATE_ROLES[health.state])
+        self._reason.setText(health.reason or state.capitalize() + ".")
+        self._fix.setText(health.fix)
+        self._fix.setVisible(bool(health.fix))
+
+    def set_word_shown(self, word_shown: bool) -> None:
+        """Where there is little room, a part that works is a light alone; its word is in the tooltip."""
+        self._word_shown = word_shown
+        self._show_word()
+
+    def _show_word(self) -> None:
+        works = self._health is not None and self._health.state is HealthState.GREEN
+        self.setText(self._word if self._word_shown or not works else "")
+
+    def refresh_look(self) -> None:
+        """After a change of theme."""
+        if self._health is not None:
+            self.show_health(self._health)
+
+    def _build_popup(self) -> None:
+        column = QVBoxLayout(self.popup)
+        column.setContentsMargins(*(theme.px(14),) * 4)
+        column.setSpacing(theme.px(6))
+        for label in (self._title, self._reason, self._fix):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            label.setFixedWidth(theme.px(320))
+            column.addWidget(label)
+        self._fix.setProperty("role", "strong")
+
+    def _open(self) -> None:
+        if self._health is None:
+            return
+        self.popup.adjustSize()
+        self.popup.move(self.mapToGlobal(QPoint(0, self.height() + theme.px(4))))
+        self.popup.show()
+
+    def _part_words(self) -> str:
+        return {
+            HealthPart.BRIDGE: self.tr("Bridge"),
+            HealthPart.TUNNEL: self.tr("Tunnel"),
+            HealthPart.NUMBER: self.tr("Number"),
+            HealthPart.ENGINE: self.tr("AI engine"),
+        }[self.part]
+
+    def _state_words(self, state: HealthState) -> str:
+        return {
+            HealthState.GREEN: self.tr("works"),
+            HealthState.AMBER: self.tr("works with a catch, or is not yet known"),
+            HealthState.RED: self.tr("does not work"),
+        }[state]
+
+
+class FilterLine(OwnKeysLine):
+    """The filter; Esc empties and leaves it, Return leaves it."""
+
+    left = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc and Return are ways out; Shift+Esc is the desk's."""
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        match event.key():
+            case Qt.Key.Key_Escape if not shift:
+                self.clear()
+                self.left.emit()
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self.left.emit()
+            case _:
+                super().keyPressEvent(event)
+
+
+class TopPanel(QFrame):
+    """filtered(text), rehearsal_wanted(), real_line_wanted()."""
+
+    filtered = Signal(str)
+    rehearsal_wanted = Signal()
+    real_line_wanted = Signal()
+
+    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "panel")
+        self._desk = desk
+        self.chips = {part: HealthChip(part) for part in HealthPart}
+        self.rehearsal = QPushButton(self.tr("Rehearsal"))
+        self.counts = QLabel()
+        self.filter = FilterLine()
+        self.call_button = KeyButton("primary")
+        self._told: object = None
+        self._build()
+        theme.notifier().changed.connect(self._dress)
+        self.refresh()
+
+    def _build(self) -> None:
+        name = QLabel("Cordboard")
+        name.setFont(theme.font(15.5, 600))
+        name.setObjectName("product")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(theme.px(16), theme.px(7), theme.px(16), theme.px(7))
+        row.setSpacing(theme.px(2))
+        row.addWidget(name)
+        row.addSpacing(theme.px(6))
+        for chip in self.chips.values():
+            chip.hide()
+            row.addWidget(chip)
+        self.rehearsal.setProperty("role", "chip")
+        self.rehearsal.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.rehearsal.setToolTip(self.tr("Everything is simulated here; nobody is billed. Click for more."))
+        self.rehearsal.clicked.connect(self.real_line_wanted)
+        row.addWidget(self.rehearsal)
+        row.addStretch(2)
+        self.counts.setTextFormat(Qt.TextFormat.RichText)
+        self.counts.setProperty("role", "dim")
+        row.addWidget(self.counts)
+        row.addSpacing(theme.px(14))
+        self.filter.setPlaceholderText(self.tr("Filter calls and words   {key}").format(key=BY_NAME["filter"].key))
+        self.filter.setAccessibleName(self.tr("Filter calls"))
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setMinimumWidth(theme.px(110))
+        self.filter.setMaximumWidth(theme.px(210))
+        self.filter.textChanged.connect(self.filtered)
+        row.addWidget(self.filter, 1)
+        row.addSpacing(theme.px(12))
+        action = BY_NAME["rehearse"]
+        self.call_button.set_compact()
+        keys = " or ".join(key_words(key) for key in (action.key, action.ctrl_key))
+        self.call_button.set_face(self.tr("Rehearsal call"), action.key, f"{action.look.tooltip}  [{keys}]")
+        self.call_button.clicked.connect(self.rehearsal_wanted)
+        row.addWidget(self.call_button)
+
+    def refresh(self) -> None:
+        """Show the desk as it is; cheap when nothing changed."""
+        store, link = self._desk.store, self._desk.link
+        rehearsal = store.attached is not None and store.attached.rehearsal
+        told = (dict(store.health), store.live_count, store.needing_count, store.cost_usd, rehearsal, link.state)
+        if told == self._told:
+            return
+        self._told = told
+        for part, chip in self.chips.items():
+            health = self._bridge_health() if part is HealthPart.BRIDGE and link.lost else store.health.get(part)
+            chip.setVisible(health is not None)
+            chip.setEnabled(part is HealthPart.BRIDGE or not link.lost)
+            if health is not None:
+                chip.show_health(health)
+        self.rehearsal.setVisible(rehearsal)
+        self.call_button.setVisible(rehearsal)
+        self.call_button.setEnabled(not link.lost)
+        self._dress()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where it is narrow, the cost goes first (the right column has it too), then the words of what works."""
+        super().resizeEvent(event)
+        for chip in self.chips.values():
+            chip.set_word_shown(self.width() >= theme.px(WORDS_FROM_PX))
+        self.call_button.set_key_shown(self.width() >= theme.px(WORDS_FROM_PX))
+        self._dress()
+
+    def _bridge_health(self) -> HealthView:
+        link = self._desk.link
+        match link.state:
+            case LinkState.STARTING:
+                state, word = HealthState.AMBER, self.tr("Bridge starting")
+            case LinkState.FAILED:
+                state, word = HealthState.RED, self.tr("Bridge not running")
+            case _:
+                state, word = HealthState.RED, self.tr("Bridge lost")
+        fix = self.tr("Nothing to do: this window tries again by itself.")
+        return HealthView(
+            part=HealthPart.BRIDGE,
+            state=state,
+            word=word,
+            reason=link.reason or self.tr("It has not answered yet."),
+            fix="" if link.state is LinkState.FAILED else fix,
+        )
+
+    def _dress(self) -> None:
+        store, colours = self._desk.store, theme.current()
+        parts = [escape(self.tr("{count} live").format(count=store.live_count))]
+        if store.needing_count:
+            words = self.tr("needs you") if store.needing_count == 1 else self.tr("need you")
+            needing = f"{store.needing_count} {words}"
+            parts.append(f'<span style="color:{colours.operator.name()};font-weight:600">{escape(needing)}</span>')
+        if self.width() >= theme.px(COST_FROM_PX):
+            parts.append(escape(self.tr("cost ${cost:.2f}").format(cost=store.cost_usd)))
+        self.counts.setText(" · ".join(parts))
+        self.rehearsal.setIcon(state_icon(HealthState.AMBER))
+        self.rehearsal.setIconSize(QSize(theme.px(10), theme.px(8)))
+        for chip in self.chips.values():
+            chip.refresh_look()

@@ -1,0 +1,74 @@
+"""A call's newest seconds of sound as a small picture, for the list of calls."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from console import theme
+from console.peaks import Lane, Voice, spark_bars
+from console.theme import Theme, px
+
+BARS = 28
+COLUMNS_PER_BAR = 10
+"""So one bar stands for 200 ms, and the picture for under six seconds: it moves at 5 frames a second."""
+
+Bars = list[tuple[int, int, Voice]]
+
+
+def newest_bars(caller: Lane, line: Lane, voice: Lane) -> Bars:
+    """What `paint_bars` paints, from a call's waveform columns."""
+    return spark_bars(caller, line, voice, BARS, COLUMNS_PER_BAR)
+
+
+def paint_bars(painter: QPainter, area: QRectF, bars: Bars, live: bool, colours: Theme) -> None:
+    """Paint bars into any place, newest at the right; a call that is over is grey throughout."""
+    pitch = area.width() / BARS
+    thick = max(1.0, pitch * 0.55)
+    middle = area.center().y()
+    tallest = area.height() / 2
+
+    def colour(voice: Voice, by_caller: bool) -> QColor:
+        if not live:
+            return colours.faint
+        if by_caller:
+            return colours.caller
+        return colours.operator if voice is Voice.OPERATOR else colours.ai if voice is Voice.AI else colours.dim
+
+    for place in range(BARS):
+        index = place - (BARS - len(bars))
+        caller, line, voice = bars[index] if index >= 0 else (0, 0, Voice.NOBODY)
+        by_caller = caller > line
+        half = tallest * max(caller, line) / 255
+        x = area.left() + place * pitch
+        if half < 1:
+            painter.fillRect(QRectF(x, middle - 0.5, thick, 1), colours.faint)
+        else:
+            painter.fillRect(QRectF(x, middle - half, thick, 2 * half), colour(voice, by_caller))
+
+
+class Sparkline(QWidget):
+    """Colour tells who is louder: the caller, the AI or the operator."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bars: Bars = []
+        self._live = True
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        theme.notifier().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(px(84), px(24))
+
+    def set_columns(self, caller: Lane, line: Lane, voice: Lane, live: bool) -> None:
+        """Show the end of these columns; paints only when the picture differs."""
+        bars = newest_bars(caller, line, voice)
+        if (bars, live) != (self._bars, self._live):
+            self._bars, self._live = bars, live
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        paint_bars(painter, QRectF(self.rect()), self._bars, self._live, theme.current())
+        painter.end()

@@ -1,0 +1,402 @@
+"""The window: panels in their places, menus and keys from the table of actions, one display timer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFrame,
+    QMainWindow,
+    QMenu,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bridge.control import Notice, Phase
+from console import theme
+from console.actions import ACTIONS, CONTEXT, Menu
+from console.desk import Desk
+from console.link import LinkState, monotonic_ms
+from console.panels.call_details import DetailsPanel
+from console.panels.calls import CallsPanel
+from console.panels.controls import ControlsPanel
+from console.panels.conversation import ConversationPanel
+from console.panels.header import HeaderPanel
+from console.panels.messages import MessagesPanel
+from console.panels.shortcuts import ShortcutSheet
+from console.panels.states import EmptyPanel, LostBanner, NoticeBanner
+from console.panels.top import TopPanel
+from console.panels.waveform import WaveformPanel
+from console.settings import THEMES, Settings
+
+FRAME_MS = 16
+IDLE_FRAME_MS = 100
+LIST_EVERY_MS = 100.0
+SLOW_EVERY_MS = 200.0
+SMALLEST_PX = QSize(1100, 700)
+USUAL_PX = QSize(1440, 900)
+DETAILS_FROM_PX = 1240
+"""The right column needs a window this wide; below it is the first to go."""
+
+
+class Window(QMainWindow):
+    """quit_wanted(): somebody closed the window. again_wanted(): try the bridge again.
+
+    about_wanted(), real_line_wanted(): open these texts. last_words: what a starting bridge printed last.
+    """
+
+    quit_wanted = Signal()
+    again_wanted = Signal()
+    about_wanted = Signal()
+    real_line_wanted = Signal()
+
+    def __init__(self, desk: Desk, settings: Settings, last_words: Callable[[], str] = str) -> None:
+        super().__init__()
+        self.setObjectName("desk")
+        self.setWindowTitle("Cordboard")
+        self._desk = desk
+        self._settings = settings
+        self._changed: set[str] = set()
+        self._list_changed = True
+        self._next_list_ms = self._next_slow_ms = 0.0
+        self._may_close = False
+        self._details_wanted = settings.details_wanted
+        self.actions_by_name: dict[str, QAction] = {}
+        self.top = TopPanel(desk)
+        self.lost = LostBanner(desk)
+        self.notices = NoticeBanner()
+        self.calls = CallsPanel(desk)
+        self.empty = EmptyPanel(desk, last_words)
+        self.header = HeaderPanel(desk)
+        self.waveform = WaveformPanel(desk.store)
+        self.conversation = ConversationPanel(desk.store)
+        self.controls = ControlsPanel(desk)
+        self.details = DetailsPanel(desk.store)
+        self.messages = MessagesPanel(desk)
+        self.dock = QDockWidget(self.tr("Raw messages"))
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.centre = QStackedWidget()
+        self._build()
+        self._build_menus()
+        self._connect()
+        self._restore()
+        self.frames = QTimer(self, interval=FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
+        self.frames.timeout.connect(self._tick)
+        self.frames.start()
+        self._show_selection(desk.selected)
+        self._on_link_state()
+
+    # ── construction ──
+
+    def _build(self) -> None:
+        call_page = QWidget()
+        column = QVBoxLayout(call_page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self.header, _line(), self.waveform, _line()):
+            column.addWidget(widget)
+        column.addWidget(self.conversation, 1)
+        self._call_page = call_page
+        self.centre.addWidget(self.empty)
+        self.centre.addWidget(call_page)
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.centre, 1)
+        column.addWidget(_line())
+        column.addWidget(self.controls)
+        for panel in (self.calls, middle, self.details):
+            self.splitter.addWidget(panel)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setHandleWidth(1)
+        self.calls.setMinimumWidth(theme.px(190))
+        self.details.setMinimumWidth(theme.px(240))
+        self.splitter.setSizes([theme.px(316), theme.px(824), theme.px(300)])
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self.top, _line(), self.lost, self.notices):
+            column.addWidget(widget)
+        column.addWidget(self.splitter, 1)
+        self.setCentralWidget(whole)
+        self.dock.setObjectName("messages")
+        self.dock.setWidget(self.messages)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.dock)
+        self.resizeDocks([self.dock], [theme.px(230)], Qt.Orientation.Vertical)
+        self.dock.hide()
+        self.details.hide()
+        self.setMinimumSize(SMALLEST_PX.expandedTo(self.minimumSizeHint()))
+        self.resize(USUAL_PX)
+
+    def _build_menus(self) -> None:
+        handlers: dict[str, Callable[[], object]] = {
+            "previous_call": lambda: self._desk.step(-1),
+            "next_call": lambda: self._desk.step(1),
+            "filter": self._focus_filter,
+            "rehearse": self._rehearse,
+            "quit": self.close,
+            "details": self._toggle_details,
+            "messages": self._toggle_messages,
+            "shortcuts": self._open_shortcuts,
+            "real_line": self.real_line_wanted.emit,
+            "about": self.about_wanted.emit,
+        }
+        menus = {menu: self.menuBar().addMenu(QCoreApplication.translate(CONTEXT, menu.value)) for menu in Menu}
+        for row in ACTIONS:
+            action = QAction(QCoreApplication.translate(CONTEXT, row.look.title), self)
+            action.setObjectName(row.name)
+            action.setShortcuts([QKeySequence(key) for key in (row.key, row.ctrl_key) if key])
+            action.setStatusTip(QCoreApplication.translate(CONTEXT, row.look.tooltip))
+            handler = handlers.get(row.name, lambda name=row.name: self.controls.act(name))
+            action.triggered.connect(lambda _=False, handler=handler: handler())
+            menus[row.menu].addAction(action)
+            self.actions_by_name[row.name] = action
+        for name in ("details", "messages"):
+            self.actions_by_name[name].setCheckable(True)
+        self.actions_by_name["quit"].setMenuRole(QAction.MenuRole.QuitRole)
+        self.actions_by_name["about"].setMenuRole(QAction.MenuRole.AboutRole)
+        self._call_menu = menus[Menu.CALL]
+        self._call_menu.addSeparator()
+        self.scenarios = QMenu(self.tr("Another rehearsal call"), self._call_menu)
+        self._call_menu.addMenu(self.scenarios)
+        # A disabled action would swallow its key without a word; so the rules show only in an open menu.
+        self._call_menu.aboutToShow.connect(self._grey_menu)
+        self._call_menu.aboutToHide.connect(self._enable_menu)
+        self.scenarios.aboutToShow.connect(self._fill_scenarios)
+        self._build_themes(menus[Menu.VIEW])
+
+    def _build_themes(self, view: QMenu) -> None:
+        view.addSeparator()
+        themes = view.addMenu(self.tr("Theme"))
+        group = QActionGroup(self)
+        words = {"system": self.tr("Follow the system"), "dark": self.tr("Dark"), "light": self.tr("Light")}
+        for name in THEMES:
+            action = group.addAction(words[name])
+            action.setCheckable(True)
+            action.setChecked(name == self._settings.theme)
+            action.triggered.connect(lambda _=False, name=name: self.choose_theme(name))
+            themes.addAction(action)
+
+    def _connect(self) -> None:
+        desk, link = self._desk, self._desk.link
+        link.call_changed.connect(self._on_call_changed)
+        link.desk_changed.connect(self._on_desk_changed)
+        link.state_changed.connect(self._on_link_state)
+        link.noticed.connect(self.tell)
+        desk.selection_changed.connect(self._show_selection)
+        desk.refused.connect(self._on_refused)
+        self.top.filtered.connect(self.calls.set_filter)
+        self.top.filter.left.connect(self.calls.list.setFocus)
+        self.top.rehearsal_wanted.connect(self._rehearse)
+        self.top.real_line_wanted.connect(self.real_line_wanted)
+        self.empty.rehearsal_wanted.connect(self._rehearse)
+        self.empty.real_line_wanted.connect(self.real_line_wanted)
+        self.empty.again_wanted.connect(self.again_wanted)
+        self.lost.pressed.connect(self.again_wanted)
+        self.notices.pressed.connect(lambda: desk.select(self.notices.call_id))
+        self.controls.line.left.connect(self.calls.list.setFocus)
+        self.dock.visibilityChanged.connect(self._on_dock_visible)
+
+    # ── what is shown ──
+
+    def tell(self, notice: Notice) -> None:
+        """Something an operator should read."""
+        self.notices.tell(notice)
+
+    def choose_theme(self, name: str) -> None:
+        """dark, light or system; remembered."""
+        self._settings.theme = name
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, name)
+
+    def _on_call_changed(self, call_id: str) -> None:
+        self._changed.add(call_id)
+        self._list_changed = True
+
+    def _on_desk_changed(self) -> None:
+        self._list_changed = True
+
+    def _on_refused(self, call_id: str, verb: str, reason: str, text: str) -> None:
+        if not verb:
+            self.tell(Notice(text=reason))
+
+    def _on_link_state(self) -> None:
+        lost = self._desk.link.lost
+        for panel in (self.waveform, self.conversation, self.details):
+            panel.set_stale(lost and self._desk.link.state is not LinkState.STARTING)
+        self.calls.set_stale(lost)
+        self.header.set_stale(lost)
+        self._list_changed = True
+        self._next_list_ms = self._next_slow_ms = 0.0
+        self.controls.refresh()
+        self.empty.refresh()
+        self.lost.refresh()
+
+    def _show_selection(self, call_id: str) -> None:
+        has_call = self._desk.call is not None
+        self.centre.setCurrentWidget(self._call_page if has_call else self.empty)
+        self.controls.show_call(call_id)
+        if has_call:
+            self.header.refresh()
+            for panel in (self.waveform, self.conversation, self.details, self.messages):
+                panel.show_call(call_id)
+        else:
+            self.empty.refresh()
+        self._lay_out_details()
+
+    def _tick(self) -> None:
+        """The one display timer: what changed since the last frame, then what moves by itself."""
+        now_ms = monotonic_ms()
+        changed, self._changed = self._changed, set()
+        selected, call = self._desk.selected, self._desk.call
+        if call is not None and selected in changed:
+            self.header.refresh()
+            self.controls.refresh()
+            for panel in (self.waveform, self.conversation, self.details, self.messages):
+                panel.refresh(selected)
+        if self.isVisible() and call is not None:
+            self.waveform.tick(now_ms)
+        if now_ms >= self._next_list_ms and self._list_changed:
+            self._next_list_ms = now_ms + LIST_EVERY_MS
+            self._list_changed = False
+            self.calls.refresh()
+            self.top.refresh()
+            self.empty.refresh()
+        if now_ms >= self._next_slow_ms:
+            self._next_slow_ms = now_ms + SLOW_EVERY_MS
+            self.calls.tick()
+            self.header.tick()
+            self.controls.refresh()
+            self.lost.refresh()
+            if self.centre.currentWidget() is self.empty:
+                self.empty.refresh()
+        moving = call is not None and call.view.phase is not Phase.ENDED and self.isVisible() and not self.isMinimized()
+        interval = FRAME_MS if moving else IDLE_FRAME_MS
+        if self.frames.interval() != interval:
+            self.frames.setInterval(interval)
+
+    # ── intents ──
+
+    def _focus_filter(self) -> None:
+        self.top.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.top.filter.selectAll()
+
+    def _rehearse(self, scenario: str = "") -> None:
+        attached = self._desk.store.attached
+        if attached is not None and not attached.rehearsal:
+            self.tell(Notice(text=self.tr("This bridge answers a real line; rehearsal calls are for a simulated one.")))
+            return
+        self._desk.rehearse(scenario)
+
+    def _open_shortcuts(self) -> None:
+        ShortcutSheet(self).open()
+
+    def _toggle_messages(self) -> None:
+        self.dock.setVisible(self.dock.isHidden())
+
+    def _on_dock_visible(self, visible: bool) -> None:
+        self.actions_by_name["messages"].setChecked(not self.dock.isHidden())
+        if visible:
+            self.messages.refresh(self._desk.selected)
+
+    def _toggle_details(self) -> None:
+        self._details_wanted = self.details.isHidden()
+        self._settings.details_wanted = self._details_wanted
+        if self._details_wanted and self.width() < self._details_from():
+            self.resize(self._details_from(), self.height())
+        self._lay_out_details()
+
+    def _details_from(self) -> int:
+        return theme.px(DETAILS_FROM_PX)
+
+    def _lay_out_details(self) -> None:
+        shown = self._details_wanted and self.width() >= self._details_from() and self._desk.call is not None
+        self.details.setVisible(shown)
+        self.actions_by_name["details"].setChecked(shown)
+
+    def _grey_menu(self) -> None:
+        for row in ACTIONS:
+            if row.menu is Menu.CALL:
+                now = self._desk.face(row)
+                action = self.actions_by_name[row.name]
+                action.setText(QCoreApplication.translate(CONTEXT, now.title))
+                action.setEnabled(now.enabled)
+        attached = self._desk.store.attached
+        self.scenarios.setEnabled(attached is not None and attached.rehearsal and not self._desk.link.lost)
+
+    def _enable_menu(self) -> None:
+        for row in ACTIONS:
+            if row.menu is Menu.CALL:
+                self.actions_by_name[row.name].setEnabled(True)
+
+    def _fill_scenarios(self) -> None:
+        self.scenarios.clear()
+        attached = self._desk.store.attached
+        for scenario in attached.scenarios if attached is not None else ():
+            action = self.scenarios.addAction(scenario.replace("_", " ").capitalize())
+            action.triggered.connect(lambda _=False, scenario=scenario: self._rehearse(scenario))
+
+    # ── shape ──
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The right column goes first."""
+        super().resizeEvent(event)
+        self._lay_out_details()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Keys work from the first moment."""
+        super().showEvent(event)
+        self.calls.list.setFocus()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Back from the dock of the desktop: paint at full pace again."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self._next_list_ms = self._next_slow_ms = 0.0
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Closing is the app's decision: calls may be up."""
+        if not self._may_close:
+            event.ignore()
+            self.quit_wanted.emit()
+            return
+        self.frames.stop()
+        self._save()
+        super().closeEvent(event)
+
+    def close_now(self) -> None:
+        """Close without asking."""
+        self._may_close = True
+        self.close()
+
+    def _save(self) -> None:
+        self._settings.set_blob("geometry", self.saveGeometry())
+        self._settings.set_blob("state", self.saveState())
+        self._settings.set_blob("splitter", self.splitter.saveState())
+        self._settings.save()
+
+    def _restore(self) -> None:
+        geometry, state = self._settings.blob("geometry"), self._settings.blob("state")
+        if not geometry.isEmpty():
+            self.restoreGeometry(geometry)
+        if not state.isEmpty():
+            self.restoreState(state)
+        splitter = self._settings.blob("splitter")
+        if not splitter.isEmpty():
+            self.splitter.restoreState(splitter)
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setProperty("role", "line")
+    return line

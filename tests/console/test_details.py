@@ -1,0 +1,162 @@
+"""The right column and the small widgets."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton
+from pytestqt.qtbot import QtBot
+
+from bridge.control import CallChanged, CallForgotten, MarkerKind, Phase, Recording
+from console import theme
+from console.panels.call_details import DetailsPanel
+from console.store import Store
+from console.widgets.answer_bars import AnswerBars
+from console.widgets.marks import ROLES
+from console.widgets.sparkline import Sparkline
+from console.widgets.state_chip import StateChip
+from tests.console.scene import CALL, CLOCK_MS, billing_view, desk, lane, voices
+
+
+@pytest.fixture
+def store(qapp: QApplication) -> Store:
+    theme.apply(qapp, "dark", 1.0)
+    return desk()
+
+
+@pytest.fixture
+def panel(store: Store, qtbot: QtBot) -> DetailsPanel:
+    panel = DetailsPanel(store)
+    qtbot.addWidget(panel)
+    panel.resize(300, 800)
+    panel.show()
+    panel.show_call(CALL)
+    return panel
+
+
+def words(panel: DetailsPanel) -> list[str]:
+    """All that can be read, in no special order."""
+    return [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+
+
+def test_it_says_why_the_call_needs_someone(panel: DetailsPanel) -> None:
+    told = next(
+        label for label in panel.findChildren(QLabel) if label.text() == "refund to approve\nasked for a person"
+    )
+    assert told.property("role") == "operator"
+    assert {"2 caller · 0 you", "$0.27"} <= set(words(panel))
+    assert any(word.startswith("Caller disputes") for word in words(panel))
+
+
+def test_a_call_that_needs_nobody(panel: DetailsPanel, store: Store) -> None:
+    quiet = billing_view(needs=(), cost_usd=0.0, tokens=0, session_expires_ms=None, summary="", recording=Recording.OFF)
+    store.apply(CallChanged(call=quiet))
+    panel.refresh("another")
+    panel.refresh(CALL)
+    told = words(panel)
+    assert "nothing" in told
+    assert not {"Session rolls over in", "Cost so far", "Plan so far", "Recording"} & set(told)
+
+
+def test_the_time_until_the_session_rolls_over_counts_down(panel: DetailsPanel, store: Store) -> None:
+    assert any(word in ("52:10", "52:09") for word in words(panel))
+    store.apply(CallChanged(call=billing_view(session_expires_ms=CLOCK_MS + 61_000)))
+    panel.refresh(CALL)
+    soon = next(label for label in panel.findChildren(QLabel) if label.text() in ("01:01", "01:00"))
+    assert soon.property("role") == "operator"
+    panel._second.timeout.emit()
+
+
+def test_each_answer_has_a_bar_and_its_words(panel: DetailsPanel) -> None:
+    bars = panel.findChild(AnswerBars)
+    assert bars.isVisible()
+    assert bars.words.splitlines() == [
+        "02:36  820 ms: end of speech 120 ms, model 640 ms, to the ear 60 ms",
+        "02:43  1.4 s: end of speech 120 ms, model 720 ms, tool 260 ms, to the ear 300 ms",
+        "02:58  690 ms: end of speech 120 ms, model 500 ms, to the ear 70 ms",
+    ]
+    assert bars.heightForWidth(100) > bars.heightForWidth(400)
+
+
+def test_the_path_of_the_recording_can_be_copied(panel: DetailsPanel) -> None:
+    panel.findChild(QPushButton).click()
+    assert QApplication.clipboard().text() == billing_view().recording_path
+
+
+def test_an_ended_call_says_how_it_ended(panel: DetailsPanel, store: Store) -> None:
+    ended = billing_view(phase=Phase.ENDED, end_cause="caller hung up", recording=Recording.DONE)
+    store.apply(CallChanged(call=ended))
+    panel.refresh(CALL)
+    told = set(words(panel))
+    assert {"caller hung up", "Recorded"} <= told
+    assert not {"Why it needs you", "Session rolls over in"} & told
+
+
+def test_no_call(panel: DetailsPanel, store: Store) -> None:
+    store.apply(CallForgotten(call_id=CALL))
+    panel.refresh(CALL)
+    assert words(panel) == ["Choose a call to see how it is going."]
+    panel.findChild(QPushButton).click()
+
+
+def test_stale_is_grey_and_another_theme_is_taken_up(panel: DetailsPanel, qapp: QApplication) -> None:
+    plain = panel.grab().toImage()
+    panel.set_stale(True)
+    panel.set_stale(True)
+    assert panel.grab().toImage() != plain
+    panel.set_stale(False)
+    theme.apply(qapp, "light", 1.0)
+    assert "$0.27" in words(panel)
+    theme.apply(qapp, "dark", 1.0)
+    panel.hide()
+
+
+def test_nothing_is_cut_off_at_twice_the_font_size(store: Store, qtbot: QtBot, qapp: QApplication) -> None:
+    theme.apply(qapp, "dark", 2.0)
+    panel = DetailsPanel(store)
+    qtbot.addWidget(panel)
+    panel.resize(600, 900)
+    panel.show()
+    panel.show_call(CALL)
+    qtbot.waitUntil(lambda: panel.widget().width() == panel.viewport().width())
+    assert panel.widget().minimumSizeHint().width() <= panel.viewport().width()
+    theme.apply(qapp, "dark", 1.0)
+
+
+# ── small widgets ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_chip_has_a_word_and_a_role(qtbot: QtBot, store: Store) -> None:
+    chip = StateChip("AI has the floor", "ai")
+    qtbot.addWidget(chip)
+    before = chip.grab().toImage()
+    chip.set("You have the floor", "operator")
+    chip.set("You have the floor", "operator")
+    assert (chip.text, chip.role, chip.accessibleName()) == ("You have the floor", "operator", "You have the floor")
+    assert chip.grab().toImage() != before
+    assert chip.minimumSizeHint().width() < chip.sizeHint().width()
+    chip.set("", "dim")
+    chip.grab()
+
+
+def test_a_sparkline_shows_the_newest_seconds_and_paints_only_what_is_new(qtbot: QtBot, store: Store) -> None:
+    spark = Sparkline()
+    qtbot.addWidget(spark)
+    spark.resize(spark.sizeHint())
+    assert spark.sizeHint() == QSize(84, 24)
+    silent = spark.grab().toImage()
+    caller, line = lane(60_000, (55_000, 57_000)), lane(60_000, (57_000, 60_000))
+    spark.set_columns(caller, line, voices(line, operator_from_ms=58_500), True)
+    live = spark.grab().toImage()
+    spark.set_columns(caller, line, voices(line, operator_from_ms=58_500), False)
+    over = spark.grab().toImage()
+    seen = {live.pixelColor(x, 12).name() for x in range(84)}
+    colours = theme.current()
+    assert {colours.caller.name(), colours.ai.name(), colours.operator.name()} <= seen
+    assert silent != live != over
+    spark.set_columns(caller, line, bytes(len(line)), True)
+    assert spark.grab().toImage() != live
+
+
+def test_every_kind_of_mark_has_a_colour(store: Store) -> None:
+    assert set(ROLES) == set(MarkerKind)
