@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import sqlite3
 import sys
 from dataclasses import replace
 
@@ -97,7 +98,7 @@ def main(words: list[str] | None = None) -> int:
     except AlreadyRunning as error:
         print(error, file=sys.stderr)
         return EXIT_RUNNING
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         print(f"The bridge could not start: {error}", file=sys.stderr)
         return EXIT_SETTINGS
     return 0

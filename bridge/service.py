@@ -118,11 +118,9 @@ async def open_bridge(settings: Settings, rehearsal: Rehearsal | None = None) ->
         stack.push_async_callback(work.close)
         switchboard: Switchboard
 
-        def tell(text: str, state: HealthState = HealthState.AMBER) -> None:
-            loop.call_soon_threadsafe(switchboard.notice, text, "", state)
-
         def journal_trouble(trouble: Trouble, words: str) -> None:
-            tell(words, HealthState.RED)
+            # From the journal's thread, and already while it opens: looked up when the loop gets to it.
+            loop.call_soon_threadsafe(lambda: switchboard.notice(words, "", HealthState.RED))
 
         journal = Journal(settings.home / "journal.sqlite", journal_trouble)
         stack.callback(journal.close)
@@ -156,7 +154,7 @@ async def open_bridge(settings: Settings, rehearsal: Rehearsal | None = None) ->
             switchboard.notice(f"{len(adopted)} recording(s) that were cut short were made whole again.", "")
 
         signatures = Signatures(settings.twilio_account_sid, settings.twilio_auth_token, settings.public_url)
-        listener = web.PublicListener(signatures, switchboard)
+        listener = web.PublicListener(signatures, switchboard, knows=journal.knows)
         port = await listener.start(*settings.public_listen)
         stack.push_async_callback(listener.close)
         stack.push_async_callback(_end_calls, switchboard)

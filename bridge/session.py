@@ -259,8 +259,6 @@ class Session:
         if self._line is not None:
             self._line.cut(clear=False)
         self.picture.finish()
-        for view in self.picture.transcript.views():
-            self.house.journal.turn(view)
         for tool in self.picture.tools.values():
             self.house.journal.tool(tool)
         if self._recorder is not None:
@@ -283,8 +281,9 @@ class Session:
             # Strict, because the text goes into a message to the AI as it is.
             audio = a2b_base64(event.payload, strict_mode=True)
         except ValueError:
-            self._bad_message("The carrier sent audio that is no base64")
-            return
+            what = "The carrier sent audio that is no base64"
+            self._bad_message(what)
+            raise PeerError(what) from None
         self._frames.append((event.timestamp, audio))
         if self._engine is not None:
             self._engine.hear(event.payload, event.timestamp)
@@ -341,6 +340,8 @@ class Session:
         was_s, self.picture.clock_ms = self.picture.clock_ms // 1000, round(now_ms)
         if was_s != self.picture.clock_ms // 1000:
             self.picture.changed()
+            for turn_id in self.picture.transcript.unfinished():
+                self.house.journal.turn(self.picture.transcript.view(turn_id))
             self._watch(now_ms)
 
     def _watch(self, now_ms: float) -> None:

@@ -17,11 +17,12 @@ from typing import Protocol
 
 from bridge import call as calls
 from bridge import control
-from bridge.control import Command, Event, Floor, HealthPart, HealthState, HealthView, Phase, Recording
+from bridge.control import Command, Event, Floor, HealthPart, HealthState, HealthView, Phase, Recording, TurnState
 from bridge.errors import NotAllowed
+from bridge.house import House, Stream
 from bridge.picture import CALL, Key, Picture
 from bridge.profiles import Profile
-from bridge.session import House, Session, Stream
+from bridge.session import Session
 
 log = logging.getLogger("cordboard.switchboard")
 
@@ -138,14 +139,14 @@ class Switchboard:
         running = asyncio.create_task(session.run(stream))
         try:
             session.stream_over(await stream.run(session.from_carrier))
-            await running
         except Exception as fault:
             self._faulted(session, fault)
         finally:
-            running.cancel()
+            if not session.finished.is_set():
+                running.cancel()
             await asyncio.wait([running])
-            if running.done() and not running.cancelled() and (fault := running.exception()) is not None:
-                self._faulted(session, fault)
+            if not running.cancelled() and (error := running.exception()) is not None:
+                self._faulted(session, error)
 
     def _faulted(self, session: Session, fault: BaseException) -> None:
         log.error("a call ended by a fault of the bridge", exc_info=fault)
@@ -167,6 +168,10 @@ class Switchboard:
                 for watcher in self.watchers:
                     watcher.peaks(call_id, first)
             return
+        if key[0] == "turn":
+            turn = self.sessions[call_id].picture.transcript.view(key[1])
+            if turn.state in (TurnState.FINAL, TurnState.CUT):
+                self.house.journal.turn(turn)
         for watcher in self.watchers:
             if key[0] != "message" or watcher.watched == call_id:
                 watcher.changed(call_id, key)

@@ -149,7 +149,7 @@ class BridgeProcess:
 
     async def ended(self) -> int | None:
         """Waits for our own child's end; returns its exit code (None when it is not our child)."""
-        while self._child is not None and self._child.poll() is None:
+        while self._child is not None and self._child.poll() is None:  # noqa: ASYNC110 (a process sets no event)
             await asyncio.sleep(LOOK_EVERY_S)
         return None if self._child is None else self._child.returncode
 

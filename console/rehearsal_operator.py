@@ -24,7 +24,10 @@ from console.window import Window
 MOMENT_S = 12.0
 """How long a suitable moment is waited for before the act is left out."""
 
-EFFECT_S = 5.0
+EFFECT_S = 15.0
+LOOK_EVERY_S = 0.1
+WELL_INTO_MS = 1200
+SETTLED = (TurnState.FINAL, TurnState.CUT)
 MUTED_S = 1.2
 TAKEN_S = 1.5
 
@@ -52,20 +55,21 @@ class Operator:
         self._call_id = app.desk.selected
         self.seen: list[str] = []
         self.missed: list[str] = []
+        self._last_act_ms = 0.0
 
     async def work(self) -> None:
         """All acts that fit into the call, in order."""
         with suppress(CallOver):
-            await self._act("whisper", self._heard(Party.AI, 1), self._whisper, self._line_of(TurnKind.WHISPER))
+            await self._act("whisper", self._heard(Party.AI), self._whisper, self._line_of(TurnKind.WHISPER))
             await self._act("interrupt", self._ai_well_into_speech, self._interrupt, self._cut_by_operator)
             await self._act("mute", self._caller_speaks, self._mute, lambda call: call.view.ai_muted)
             await asyncio.sleep(MUTED_S)
             await self._act("unmute", self._live, self._mute, lambda call: not call.view.ai_muted)
-            await self._act("ask", self._quiet, self._ask, self._line_of(TurnKind.ASK))
-            await self._act("say", self._quiet, self._say, self._line_of(TurnKind.SAY))
-            await self._act("take-over", self._quiet, self._take_over, lambda call: call.view.floor is Floor.OPERATOR)
+            await self._act("ask", self._heard_since_last_act, self._ask, self._heard_since_last_act)
+            await self._act("say", self._live, self._say, self._said)
+            await self._act("take-over", self._caller_is_silent, self._take_over, self._taken)
             await asyncio.sleep(TAKEN_S)
-            await self._act("hand-back", self._live, self._hand_back, lambda call: call.view.floor is Floor.AI)
+            await self._act("hand-back", self._taken, self._hand_back, lambda call: call.view.floor is Floor.AI)
 
     # ── acts ──
 
@@ -80,6 +84,7 @@ class Operator:
             self.missed.append(name)
             self._report.act(self._call_id, f"{name}: left out, no suitable moment came")
             return
+        self._last_act_ms = self._now_ms()
         self._report.act(self._call_id, act())
         if await self._until(effect, EFFECT_S):
             self.seen.append(name)
@@ -148,7 +153,8 @@ class Operator:
                     if predicate(call):
                         return True
                     changed.clear()
-                    await changed.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), LOOK_EVERY_S)
         except TimeoutError:
             return False
         finally:
@@ -157,14 +163,22 @@ class Operator:
     def _live(self, call: Call) -> bool:
         return call.view.phase is Phase.LIVE
 
-    def _heard(self, party: Party, count: int) -> Callable[[Call], bool]:
-        def enough(call: Call) -> bool:
-            done = [
-                t for t in call.turns.values() if t.speaker is party and t.state in (TurnState.FINAL, TurnState.CUT)
-            ]
-            return len(done) >= count
+    def _now_ms(self) -> float:
+        return self._app.desk.clock_ms(self._call_id)
 
-        return enough
+    def _heard(self, party: Party) -> Callable[[Call], bool]:
+        return lambda call: any(turn.speaker is party and turn.state in SETTLED for turn in call.turns.values())
+
+    def _heard_since_last_act(self, call: Call) -> bool:
+        """The AI has said something that began after the last act, to its end."""
+        since_ms = self._last_act_ms
+        return any(
+            turn.speaker is Party.AI and turn.state in SETTLED and turn.start_ms >= since_ms and turn.heard_ms > 0
+            for turn in call.turns.values()
+        )
+
+    def _said(self, call: Call) -> bool:
+        return any(t.kind is TurnKind.SAY and t.state in SETTLED and t.heard_ms > 0 for t in call.turns.values())
 
     def _line_of(self, kind: TurnKind) -> Callable[[Call], bool]:
         return lambda call: any(turn.kind is kind for turn in call.turns.values())
@@ -172,7 +186,7 @@ class Operator:
     def _ai_well_into_speech(self, call: Call) -> bool:
         """A second answer, of which some words were heard already."""
         speaking = [t for t in call.turns.values() if t.speaker is Party.AI and t.state is TurnState.SPEAKING]
-        return self._heard(Party.AI, 1)(call) and any(turn.heard_ms >= 1200 for turn in speaking)
+        return self._heard(Party.AI)(call) and any(turn.heard_ms >= WELL_INTO_MS for turn in speaking)
 
     def _cut_by_operator(self, call: Call) -> bool:
         return any(turn.cut_by is Party.OPERATOR for turn in call.turns.values())
@@ -180,5 +194,8 @@ class Operator:
     def _caller_speaks(self, call: Call) -> bool:
         return call.view.speaking is Party.CALLER
 
-    def _quiet(self, call: Call) -> bool:
-        return call.view.phase is Phase.LIVE and call.view.speaking is Party.NOBODY
+    def _caller_is_silent(self, call: Call) -> bool:
+        return call.view.phase is Phase.LIVE and call.view.speaking is not Party.CALLER
+
+    def _taken(self, call: Call) -> bool:
+        return call.view.floor is Floor.OPERATOR

@@ -112,6 +112,7 @@ class RehearsalApp(App):
     def picture(self, name: str) -> None:
         """Save how the window looks now."""
         self._pictures += 1
+        self.window.refresh_now()
         path = self.plan.folder / f"{self._pictures:02}-{name}.png"
         if not self.window.grab().save(str(path)):
             self.report.say("Picture", f"could not be written: {path}")
@@ -153,7 +154,6 @@ class RehearsalApp(App):
                 async with asyncio.timeout(RECORDING_S):
                     await self._until(self._recorded)
             self.report.flush()
-            self.window.top.refresh()
             self.picture("end")
         except Trouble as trouble:
             self.trouble = str(trouble)

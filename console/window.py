@@ -238,9 +238,8 @@ class Window(QMainWindow):
         self.header.set_stale(lost)
         self._list_changed = True
         self._next_list_ms = self._next_slow_ms = 0.0
-        self.controls.refresh()
-        self.empty.refresh()
-        self.lost.refresh()
+        for panel in (self.top, self.controls, self.empty, self.lost):
+            panel.refresh()
 
     def _show_selection(self, call_id: str) -> None:
         has_call = self._desk.call is not None
@@ -253,6 +252,13 @@ class Window(QMainWindow):
         else:
             self.empty.refresh()
         self._lay_out_details()
+
+    def refresh_now(self) -> None:
+        """Show everything as it is at this moment, without waiting for the next frames."""
+        self._list_changed = True
+        self._next_list_ms = self._next_slow_ms = 0.0
+        self._changed.add(self._desk.selected)
+        self._tick()
 
     def _tick(self) -> None:
         """The one display timer: what changed since the last frame, then what moves by itself."""

@@ -112,12 +112,14 @@ class Ear:
         level = 0 if frame == SILENT_FRAME else sum(frame.translate(LOUDNESS))
         if self.speaking:
             self._voice = max(level, 0.995 * self._voice)
-            quiet = level < max(self._off, self._noise, _PAUSE_SHARE * self._voice)
+            quiet = level < max(self._off, 1.3 * self._noise, _PAUSE_SHARE * self._voice)
+            if quiet:
+                self._learn_noise(level)
             self._run = self._run + 1 if quiet else max(0, self._run - _PAUSE_BREAK)
             if self._run * FRAME_MS < vad.silence_duration_ms:
                 return None
             return Stopped(self.position_ms, self.take())
-        self._noise += (level - self._noise) * (0.02 if level > self._noise else 0.2)
+        self._learn_noise(level)
         if level > max(self._on, min(self._noise * _FLOOR_MARGIN, 3 * self._on)):
             self._run += 1
         else:
@@ -130,6 +132,10 @@ class Ear:
         self._run = 0
         self._voice = float(level)
         return Started(max(0, self.position_ms - self.kept_ms))
+
+    def _learn_noise(self, level: int) -> None:
+        """Slowly louder, quickly softer: speech must not pass for noise."""
+        self._noise += (level - self._noise) * (0.02 if level > self._noise else 0.2)
 
 
 class Lines:

@@ -113,8 +113,9 @@ class Mind:
             case "system" if text.startswith(GUIDANCE):
                 self._waiting.guidance.append(text.removeprefix(GUIDANCE).strip())
             case "system" if _HANDED_BACK.search(text):
-                # What the caller said until then was said to the colleague.
+                # What the caller said until then was said to the colleague, who cut short what it was saying.
                 self._waiting.heard.clear()
+                self._waiting.unsaid = ""
                 self._waiting.notes.append(text)
                 self._begun = True
             case "assistant":

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from bridge.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENT_FRAME
 
 BUFFER_BYTES = 10 * 60 * 1000 * BYTES_PER_MS
-UNDERRUN_BYTES = 400 * BYTES_PER_MS
+UNDERRUN_BYTES = 200 * BYTES_PER_MS
+"""A longer silence may as well be the pause between two things said."""
 
 
 class Underrun(NamedTuple):

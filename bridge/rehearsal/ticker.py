@@ -68,7 +68,8 @@ class Ticker:
         late_s = now_s - self._deadline_s(self._index)
         if late_s > STALL_S:
             self._epoch_s += late_s
-        while self._deadline_s(self._index) <= now_s:
+        # Loops count in milliseconds and wake up a little early: what is nearly due is done now.
+        while self._deadline_s(self._index) <= now_s + SLOT_S / 2:
             slot = self._slots[self._index % SLOTS]
             if slot:
                 self.latest_ms = max(self.latest_ms, (now_s - self._deadline_s(self._index)) * 1000)

@@ -78,7 +78,7 @@ class MessagesModel(QAbstractTableModel):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 way = f"→ {message.peer}" if message.outbound else f"← {message.peer}"
-                count = f"× {message.count}" if message.count > 1 else ""
+                count = f"\u00d7 {message.count}" if message.count > 1 else ""
                 return (fine_clock_text(message.at_ms), way, message.name, count)[index.column()]
             case Qt.ItemDataRole.ForegroundRole:
                 colours = theme.current()

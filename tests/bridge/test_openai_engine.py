@@ -15,6 +15,7 @@ import pytest
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.frames import Opcode
 
 from bridge.audio import FRAME_BYTES, SILENT_FRAME
 from bridge.engines import (
@@ -28,9 +29,7 @@ from bridge.engines import (
     ReplyDone,
     ReplyKind,
     ReplyStarted,
-    ReplyWordsDone,
     ToolAsked,
-    Trouble,
     Used,
     peer_socket,
 )
@@ -100,16 +99,6 @@ class Desk:
             self.engine.hear(b64encode(frame).decode(), self.clock_ms)
             self.clock_ms += 20
 
-    async def caller_says_to(self, model: Model, audio: bytes) -> None:
-        """Faster than real time, but not than the model listens."""
-        (session,) = model.sessions
-        due_bytes = session.appended_bytes
-        for at in range(0, len(audio), 10 * FRAME_BYTES):
-            piece = audio[at : at + 10 * FRAME_BYTES]
-            due_bytes += -(-len(piece) // FRAME_BYTES) * FRAME_BYTES
-            self.caller_says(piece)
-            await model.until(lambda due_bytes=due_bytes: session.appended_bytes == due_bytes)  # type: ignore[misc]
-
 
 @asynccontextmanager
 async def at_work(desk: Desk) -> AsyncIterator[Desk]:
@@ -129,6 +118,12 @@ async def model() -> AsyncIterator[Model]:
     async with Model(api_key=KEY, model_delay_ms=0, speed=0, transcript_delay_ms=(0, 0)) as model:
         yield model
         await model.until(lambda: model.open_sessions == 0)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers speak as fast as they can, and nothing of it is dropped."""
+    monkeypatch.setattr(engine_module, "UNSENT_BYTES", 10_000_000)
 
 
 @pytest.fixture
@@ -169,7 +164,7 @@ async def raw_peer(
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
-        yield "ws://127.0.0.1:{}/v1".format(server.sockets[0].getsockname()[1])
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         await gone.wait()
     finally:
         server.close()
@@ -191,7 +186,7 @@ def spoken(step: int) -> bytes:
 # ── a conversation ────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_call_is_greeted_heard_answered_and_speaks_only_official_messages(model: Model) -> None:
+async def test_a_call_is_greeted_heard_answered_and_speaks_only_official_messages(model: Model, hasty: None) -> None:
     desk = Desk(model.url)
     assert isinstance(desk.engine, OpenAIRealtime)
     desk.engine.greet("Hello, you have reached Northgate billing.")
@@ -200,10 +195,10 @@ async def test_a_call_is_greeted_heard_answered_and_speaks_only_official_message
         assert (greeting.kind, greeting.status, greeting.spoke) == (ReplyKind.GREETING, "completed", True)
         assert greeting.tokens > 0 and greeting.cost_usd > 0
         assert isinstance(desk.events[0], Ready) and desk.events[0].expires_unix_ms
-        await desk.caller_says_to(model, PAUSE + spoken(0) + PAUSE)
+        desk.caller_says(PAUSE + spoken(1) + PAUSE)
         started, stopped = await desk.told(CallerStarted), await desk.told(CallerStopped)
         assert abs(started.at_ms - 800) <= 100
-        assert abs(stopped.at_ms - 800 - len(spoken(0)) // 8) <= 200
+        assert abs(stopped.at_ms - 800 - len(spoken(1)) // 8) <= 200
         tool = await desk.told(ToolAsked)
         assert tool.name == "find_payments"
         desk.engine.answer_tool(tool.tool_id, '{"payments":[{"id":"a","usd":48},{"id":"b","usd":48}]}')
@@ -220,7 +215,7 @@ async def test_a_call_is_greeted_heard_answered_and_speaks_only_official_message
     assert (wire.malformed, wire.dropped_deltas, dict(wire.unknown)) == (0, 0, {})
 
 
-async def test_the_caller_barges_in(model: Model, desk: Desk) -> None:
+async def test_the_caller_barges_in(model: Model, desk: Desk, hasty: None) -> None:
     model.speed = 2
     await desk.told(Ready)
     desk.engine.say("Let me read you the whole list of our opening hours, from Monday to Sunday.", "c1")
@@ -232,7 +227,7 @@ async def test_the_caller_barges_in(model: Model, desk: Desk) -> None:
             desk.engine.cut(item_id, 250, by_caller=True)
 
     desk.reacts = cut
-    await desk.caller_says_to(model, PAUSE + spoken(0)[: 8 * 400])
+    desk.caller_says(PAUSE + spoken(0)[: 8 * 400])
     done = await desk.told(ReplyDone)
     assert (done.status, done.reason) == ("cancelled", "turn_detected")
     heard_ms = desk.heard_ms[item_id]
@@ -259,13 +254,13 @@ async def test_the_operator_cuts_in_and_has_something_said(model: Model, desk: D
     assert session.cancels == 1 and session.truncations == [(item_id, 50)] and session.refusals == []
 
 
-async def test_a_muted_ai_listens_and_answers_when_it_may_again(model: Model, desk: Desk) -> None:
+async def test_a_muted_ai_listens_and_answers_when_it_may_again(model: Model, desk: Desk, hasty: None) -> None:
     await desk.told(Ready)
     desk.engine.may_answer(False)
     desk.engine.tell("A colleague has taken over the call.")
     (session,) = model.sessions
     await model.until(lambda: session.sent["session.updated"] == 2)
-    await desk.caller_says_to(model, PAUSE + spoken(0) + PAUSE)
+    desk.caller_says(PAUSE + spoken(0) + PAUSE)
     await desk.told(CallerStopped)
     await desk.until(lambda: any(isinstance(event, CallerWords) and event.final for event in desk.events))
     assert not desk.heard_ms
@@ -340,17 +335,24 @@ async def test_a_peer_that_gives_no_sign_of_life_is_left(model: Model, quick: No
     assert not (await lost(desk)).fatal
 
 
-async def test_a_peer_that_only_pings_back_is_kept(quick: None) -> None:
+async def test_a_peer_that_only_answers_pings_is_kept(quick: None) -> None:
+    pinged = asyncio.Semaphore(0)
+
     async def handle(peer: ServerConnection) -> None:
         await peer.recv()
         await peer.send('{"type":"session.updated","session":{}}')
         await peer.wait_closed()
 
-    async with served(handle) as url, at_work(Desk(url)) as desk:
+    class Pinged(ServerConnection):
+        def process_event(self, event: Any) -> None:
+            super().process_event(event)
+            if event.opcode is Opcode.PING:
+                pinged.release()
+
+    async with served(handle, create_connection=Pinged) as url, at_work(Desk(url)) as desk:
         await desk.told(Ready)
         for _ in range(3):
-            desk.engine.wire.say("Hello.", "c", -20_000)
-            await desk.told(Trouble, 1 + len([event for event in desk.events if isinstance(event, Trouble)]))
+            await pinged.acquire()
 
 
 async def test_nobody_there() -> None:
@@ -600,7 +602,8 @@ def test_where_the_session_is(base_url: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "base_url", ["", "api.openai.com", "ftp://x/v1", "https://", "ws://h:99999/v1", "ws://[/v1", "wss://k@h/v1", "ws://h/?a=b"]
+    "base_url",
+    ["", "api.openai.com", "ftp://x/v1", "https://", "ws://h:99999/v1", "ws://[/v1", "wss://k@h/v1", "ws://h/?a=b"],
 )
 def test_what_is_no_address_is_told_at_once(base_url: str) -> None:
     with pytest.raises(SettingsError) as wrong:

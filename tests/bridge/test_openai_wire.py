@@ -121,7 +121,9 @@ class Line:
 
     # what peers do
 
-    def begins(self, reply_id: str = "r1", *, kind: str = "", request: str = "", conversation: str | None = "c") -> None:
+    def begins(
+        self, reply_id: str = "r1", *, kind: str = "", request: str = "", conversation: str | None = "c"
+    ) -> None:
         metadata = {"kind": kind, "request": request} if kind else None
         response = {"id": reply_id, "object": "realtime.response", "status": "in_progress", "metadata": metadata}
         self.told("response.created", response=response | {"conversation_id": conversation})
@@ -461,7 +463,9 @@ def test_a_request_that_waits_too_long_is_told__hashintel_9399(line: Line) -> No
     line.begins()
     line.wire.ask("One.", "c1", line.now_ms)
     for _ in range(EXPIRY_MS // 5000):
-        line.told("response.output_text.delta", response_id="r1", item_id="x", output_index=0, content_index=0, delta="")
+        line.told(
+            "response.output_text.delta", response_id="r1", item_id="x", output_index=0, content_index=0, delta=""
+        )
         line.passes(5000)
     text = "The AI did not say what you asked it to: no room for it came in 20 s."
     assert last(line) == Trouble("request_expired", text)

@@ -9,7 +9,8 @@ import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,24 @@ FRAME = 160
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class Watched(Recorder):
+    """A recorder that can be waited for."""
+
+    rounds = threading.Condition()
+
+    def _round(self) -> bool:
+        try:
+            return super()._round()
+        finally:
+            with self.rounds:
+                self.rounds.notify_all()
+
+    def reaches(self, duration_ms: int) -> None:
+        """Wait until so much is in the file."""
+        with self.rounds:
+            assert self.rounds.wait_for(lambda: self.duration_ms >= duration_ms, timeout=5)
+
+
 class Studio:
     """A writer, and the ends of the recordings made with it."""
 
@@ -32,8 +51,8 @@ class Studio:
         self.writer = Writer(round_s=0.01, **settings)  # type: ignore[arg-type]
         self.ends: queue.Queue[Finished] = queue.Queue()
 
-    def recorder(self, name: str = "call.wav") -> Recorder:
-        return Recorder(self.folder / name, self.writer, self.ends.put)
+    def recorder(self, name: str = "call.wav") -> Watched:
+        return Watched(self.folder / name, self.writer, self.ends.put)
 
     def finished(self, recorder: Recorder) -> Finished:
         recorder.close()
@@ -112,7 +131,7 @@ def test_what_was_heard_may_come_a_second_late(studio: Studio) -> None:
         if at_ms >= 1000:
             recorder.line(at_ms - 1000, frames(2))
         if at_ms == 1500:
-            wait_until(lambda: recorder.duration_ms > 1000)
+            recorder.reaches(1000)
     finished = studio.finished(recorder)
     left, right = strictly_read(finished.path)
     assert left == frames(1, 150)
@@ -123,7 +142,7 @@ def test_what_was_heard_may_come_a_second_late(studio: Studio) -> None:
 def test_what_comes_later_still_is_lost_and_said(studio: Studio) -> None:
     recorder = studio.recorder()
     recorder.caller(0, frames(1, 200))
-    wait_until(lambda: recorder.duration_ms == 4000)
+    recorder.reaches(4000)
     recorder.line(0, frames(2, 200))
     finished = studio.finished(recorder)
     _, right = strictly_read(finished.path)
@@ -135,7 +154,7 @@ def test_a_line_that_was_silent_for_minutes_is_heard_again(studio: Studio) -> No
     recorder = studio.recorder()
     for at_ms in range(0, 130_000, 10_000):
         recorder.caller(at_ms, frames(1, 500))
-        wait_until(lambda: recorder.duration_ms == at_ms + 10_000)  # noqa: B023
+        recorder.reaches(at_ms + 10_000)
     recorder.line(129_980, frames(2))
     _, right = strictly_read(studio.finished(recorder).path)
     assert right[-FRAME:] == frames(2)
@@ -208,7 +227,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(studio: Studio) -> None
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     recorder, other = studio.recorder(), studio.recorder("other.wav")
     recorder.caller(0, frames(1, 50))
-    wait_until(lambda: recorder.duration_ms == 1000)
+    recorder.reaches(1000)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
         recorder.caller(1000, frames(1, 50))
@@ -322,16 +341,3 @@ def test_a_head_cut_short_is_left_alone(tmp_path: Path) -> None:
     path.write_bytes(header(0)[:20])
     assert adopt(tmp_path) == ()
     assert repair(path) is None
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """The writer has its own thread and no event to wait for; it is asked again until it is so."""
-    patience = queue.Queue[None]()
-    for _ in range(500):
-        if true():
-            return
-        try:
-            patience.get(timeout=0.01)
-        except queue.Empty:
-            continue
-    raise AssertionError("the writer did not get there")

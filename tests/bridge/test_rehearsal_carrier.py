@@ -583,5 +583,3 @@ async def test_many_lines_share_one_clock(company: Company, customer: Customer) 
     for media in customer.streams:
         stamps = [int(m["media"]["timestamp"]) for m in media.messages if m["event"] == "media"]
         assert all(later - earlier == 20 for earlier, later in pairwise(stamps))
-
-

@@ -355,6 +355,14 @@ def test_a_reply_that_was_not_begun_is_owed() -> None:
     assert told.plan(None, set()).says == mind.GO_ON
 
 
+def test_after_a_hand_back_it_does_not_finish_what_was_cut_short() -> None:
+    told = Mind(LINES)
+    told.plan('Say exactly, word for word, nothing else: "Hello, this is Riverside Clinic. I am an AI."', set())
+    told.cut("I am an AI.")
+    told.read("system", "A human colleague took over the line.")
+    assert told.plan(None, set()).says == f"{mind.THANKS} {mind.COLLEAGUE} {mind.GO_ON}"
+
+
 def test_other_notes_and_its_own_earlier_words_are_only_remembered() -> None:
     told = Mind(LINES)
     told.read("system", "The call is from Chicago.")

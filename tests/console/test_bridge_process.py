@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from console.bridge_process import (
-    STARTS_WITHIN_S,
     Address,
     BridgeFailed,
     BridgeProcess,
@@ -42,9 +41,26 @@ def a_process(home: Path, program: str, *arguments: str) -> BridgeProcess:
     return BridgeProcess(home, arguments, environment, (sys.executable, "-c", program))
 
 
+def a_dead_pid() -> int:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    return gone.pid
+
+
+def write_lock(home: Path, pid: int, url: str) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "control.token").write_text(TOKEN)
+    lock = {"pid": pid, "control_url": url, "token_path": str(home / "control.token")}
+    (home / "bridge.lock").write_text(json.dumps(lock))
+
+
+def starts() -> int:
+    return len(Path("starts").read_text())
+
+
 async def test_a_running_bridge_is_adopted(home: Path) -> None:
     async with FakeBridge(home) as bridge:
-        process = a_process(home, "raise SystemExit(3)")
+        process = a_process(home, "raise SystemExit(7)")
         address = await process.find()
         assert address == Address(f"ws://127.0.0.1:{bridge.port}/control", TOKEN, os.getpid())
         assert await process.ended() is None
@@ -68,12 +84,7 @@ async def test_without_one_a_detached_bridge_is_started_and_remembered(home: Pat
 
 
 async def test_a_dead_bridges_lock_is_not_believed(home: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    home.mkdir(exist_ok=True)
-    (home / "control.token").write_text(TOKEN)
-    lock = {"pid": gone.pid, "control_url": "ws://127.0.0.1:9/control", "token_path": str(home / "control.token")}
-    (home / "bridge.lock").write_text(json.dumps(lock))
+    write_lock(home, pid=a_dead_pid(), url="ws://127.0.0.1:9/control")
     process = a_process(home, SERVES)
     try:
         assert (await process.find()).url != "ws://127.0.0.1:9/control"
@@ -104,7 +115,7 @@ async def test_settings_that_are_wrong_without_a_word_still_say_what_to_look_at(
 @pytest.mark.parametrize(
     ("program", "words"),
     [
-        ("raise SystemExit(3)", "exit code 3"),
+        ("raise SystemExit(7)", "exit code 7"),
         ("raise SystemExit(0)", "stopped by itself"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
     ],
@@ -119,17 +130,16 @@ async def test_other_ends_name_the_log(home: Path, program: str, words: str) -> 
 
 
 async def test_a_bridge_that_keeps_ending_is_not_started_for_ever(home: Path) -> None:
-    process = a_process(home, "open('starts', 'a').write('x'); raise SystemExit(3)")
+    process = a_process(home, "open('starts', 'a').write('x'); raise SystemExit(7)")
     for _ in range(5):
-        with pytest.raises(BridgeFailed, match="exit code 3"):
+        with pytest.raises(BridgeFailed, match="exit code 7"):
             await process.find()
-    assert Path("starts").read_text() == "xxx"
+    assert starts() == 3
     process.try_again()
     with pytest.raises(BridgeFailed):
         await process.find()
-    assert Path("starts").read_text() == "xxxx"
-    Path("starts").unlink()
-    assert STARTS_WITHIN_S > 0
+    assert starts() == 4
+    os.remove("starts")
 
 
 async def test_a_program_that_is_not_there_is_told(home: Path) -> None:
@@ -149,12 +159,38 @@ async def test_nobody_is_let_in_where_no_bridge_is(home: Path) -> None:
 async def test_a_bridge_that_is_slow_to_answer_is_waited_for_not_doubled(home: Path) -> None:
     async with FakeBridge(home) as bridge:
         port = bridge.port
-        lock = (home / "bridge.lock").read_text()
-    (home / "bridge.lock").write_text(lock)
-    process = a_process(home, "raise SystemExit(3)")
+    write_lock(home, os.getpid(), f"ws://127.0.0.1:{port}/control")
+    process = a_process(home, "raise SystemExit(7)")
     finding = asyncio.create_task(process.find())
     async with FakeBridge(home, port=port):
         assert (await finding).url == f"ws://127.0.0.1:{port}/control"
+
+
+async def test_a_bridge_that_is_still_starting_is_waited_for(home: Path) -> None:
+    write_lock(home, os.getpid(), "")
+    assert read_lock(home) == Address("", "", os.getpid())
+    process = a_process(home, "raise SystemExit(7)")
+    finding = asyncio.create_task(process.find())
+    async with FakeBridge(home) as bridge:
+        assert (await finding).url == f"ws://127.0.0.1:{bridge.port}/control"
+
+
+async def test_another_bridge_that_won_the_home_meanwhile_is_adopted(home: Path) -> None:
+    program = "import os; open(os.environ['CORDBOARD_HOME'] + '/began', 'w').close(); input(); raise SystemExit(3)"
+    process = a_process(home, program)
+    finding = asyncio.create_task(process.find())
+    async with FakeBridge(home) as bridge:
+        assert (await finding).url == f"ws://127.0.0.1:{bridge.port}/control"
+    await process.ended()
+
+
+async def test_a_bridge_that_will_not_go_is_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.bridge_process.TERMINATE_S", 0.05)
+    process = a_process(home, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVES)
+    await process.find()
+    process.terminate()
+    assert await process.ended() == -9
+    process.terminate()
 
 
 @pytest.mark.parametrize(

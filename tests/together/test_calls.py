@@ -291,13 +291,16 @@ async def test_a_bridge_that_is_full_apologises(home: Path) -> None:
         await line.ended
 
 
-@pytest.mark.parametrize("name", scenarios.names())
-async def test_a_rehearsed_conversation_comes_to_its_natural_end(house: House, name: str) -> None:
-    house.model.speed = 0
+async def test_the_rehearsed_conversations_come_to_their_natural_ends(house: House) -> None:
     async with house.desk() as desk:
-        line = await house.play(scenarios.load(name))
-        assert line.complete, (line.errors, line.events)
-        assert desk.call().view.end_cause == "caller hung up"
-        assert not [tool for tool in desk.call().tools.values() if tool.state != "done"]
-        assert not [turn for turn in desk.call().turns.values() if turn.state in ("interim", "speaking")]
+        lines = [await house.company.place_call(scenarios.load(name)) for name in scenarios.names()]
+        for line in lines:
+            await line.ended
+            assert line.complete, (line.scenario.name, line.errors, line.events)
+        await desk.until(lambda store: all(call.view.end_cause for call in store.calls.values()))
+        for call in desk.store.calls.values():
+            assert call.view.end_cause == "caller hung up"
+            assert call.tools
+            assert not [tool for tool in call.tools.values() if tool.state != "done"]
+            assert not [turn for turn in call.turns.values() if turn.state in ("interim", "speaking")]
     assert house.model.open_sessions == 0
