@@ -1,6 +1,7 @@
-"""Waveform columns made into bars: the tallest of those under each bar, and whose voice it was. Pure.
+"""Waveform columns made into bars: how tall each is, and whose voice it was. Pure.
 
-A column is one byte, 0 (silence) .. 255 (full scale), `bridge.control.COLUMN_MS` wide.
+A column is one byte, 0 (silence) .. 255 (full scale), `bridge.control.COLUMN_MS` wide. A bar stands
+for several: midway between their mean and their tallest, so that syllables show and clicks do too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,14 @@ from bridge.control import COLUMN_MS
 Lane: TypeAlias = bytes | bytearray
 
 _CHUNK = 512
+
+SHARES = tuple(min(1.0, 2.2 * (level / 255) ** 1.8) for level in range(256))
+"""Of the room it has, how much a bar of each level takes. Telephone speech keeps well below full
+scale; drawn as it is, the loudest syllable would look like the rest."""
+
+
+def _tall(columns: Lane) -> int:
+    return (max(columns) + sum(columns) // len(columns) + 1) // 2 if columns else 0
 
 
 class Voice(IntEnum):
@@ -29,20 +38,19 @@ def _columns(bar: int, bar_ms: float) -> tuple[int, int]:
 
 
 def bar_level(lane: Lane, bar: int, bar_ms: float) -> int:
-    """The tallest column under a bar; 0 where there is none yet."""
+    """How tall a bar is, 0 .. 255; 0 where there is no column yet."""
     first, end = _columns(bar, bar_ms)
-    return max(lane[first:end], default=0)
+    return _tall(lane[first:end])
 
 
 def bar_voice(line: Lane, voice: Lane, bar: int, bar_ms: float) -> tuple[int, Voice]:
-    """The tallest column under a bar of what the caller heard, and whose it was."""
+    """How tall a bar of what the caller heard is, and whose voice its loudest column was."""
     first, end = _columns(bar, bar_ms)
     columns = line[first:end]
     if not columns:
         return 0, Voice.NOBODY
-    level = max(columns)
-    at = first + columns.index(level)
-    return level, Voice(voice[at]) if at < len(voice) and voice[at] in (1, 2) else Voice.NOBODY
+    at = first + columns.index(max(columns))
+    return _tall(columns), Voice(voice[at]) if at < len(voice) and voice[at] in (1, 2) else Voice.NOBODY
 
 
 def last_voice(voice: Lane) -> Voice:

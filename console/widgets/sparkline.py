@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from console import theme
-from console.peaks import Lane, Voice, spark_bars
+from console.peaks import SHARES, Lane, Voice, spark_bars
 from console.theme import Theme, px
 
 BARS = 28
@@ -40,7 +40,7 @@ def paint_bars(painter: QPainter, area: QRectF, bars: Bars, live: bool, colours:
         index = place - (BARS - len(bars))
         caller, line, voice = bars[index] if index >= 0 else (0, 0, Voice.NOBODY)
         by_caller = caller > line
-        half = tallest * max(caller, line) / 255
+        half = tallest * SHARES[max(caller, line)]
         x = area.left() + place * pitch
         if half < 1:
             painter.fillRect(QRectF(x, middle - 0.5, thick, 1), colours.faint)

@@ -94,7 +94,7 @@ class WaveRing:
     def _bar(
         self, painter: QPainter, x: int, middle: int, lane_px: int, level: int, colour: QColor, silent: QColor
     ) -> None:
-        half = round((lane_px / 2 - self._dot_px) * level / 255)
+        half = round((lane_px / 2 - self._dot_px) * peaks.SHARES[level])
         if half <= self._dot_px:
             painter.fillRect(x, middle, self._thick_px, self._dot_px, silent)
         else:

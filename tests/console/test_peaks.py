@@ -5,12 +5,21 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.peaks import Voice, bar_level, bar_voice, first_change, last_voice, spark_bars
+from console.peaks import SHARES, Voice, bar_level, bar_voice, first_change, last_voice, spark_bars
 
 
-def test_a_bar_is_as_tall_as_its_tallest_column() -> None:
-    lane = bytes([1, 9, 3, 4, 7, 2])
-    assert [bar_level(lane, bar, 60.0) for bar in range(3)] == [9, 7, 0]
+def test_a_bar_stands_midway_between_its_mean_and_its_tallest_column() -> None:
+    lane = bytes([10, 90, 20, 40, 40, 40])
+    assert [bar_level(lane, bar, 60.0) for bar in range(3)] == [65, 40, 0]
+
+
+def test_a_single_click_is_seen() -> None:
+    assert SHARES[bar_level(bytes([0, 0, 0, 255]), 0, 80.0)] > 0.7
+
+
+def test_louder_is_taller_and_nothing_leaves_its_lane() -> None:
+    assert (SHARES[0], SHARES[255]) == (0.0, 1.0)
+    assert list(SHARES) == sorted(SHARES)
 
 
 def test_a_bar_narrower_than_a_column_shows_that_column() -> None:
@@ -19,7 +28,7 @@ def test_a_bar_narrower_than_a_column_shows_that_column() -> None:
 
 def test_a_bar_has_the_voice_of_its_tallest_column() -> None:
     line, voice = bytes([5, 9, 5, 0]), bytes([1, 2, 1])
-    assert bar_voice(line, voice, 0, 60.0) == (9, Voice.OPERATOR)
+    assert bar_voice(line, voice, 0, 60.0) == (8, Voice.OPERATOR)
     assert bar_voice(line, voice, 2, 20.0) == (5, Voice.AI)
     assert bar_voice(line, voice, 3, 20.0) == (0, Voice.NOBODY)
     assert bar_voice(line, voice, 9, 20.0) == (0, Voice.NOBODY)
