@@ -46,6 +46,7 @@ class App:
     """One window and its bridge.
 
     home: where the bridge of this window lives. arguments: for a bridge that has to be started.
+    quitting: set when the window is to close.
     """
 
     def __init__(self, qt: QApplication, home: Path, arguments: Sequence[str], settings: Settings) -> None:
@@ -62,7 +63,7 @@ class App:
         self.window.again_wanted.connect(self._try_again)
         self.window.about_wanted.connect(self._open_about)
         self.window.real_line_wanted.connect(self._open_real_line)
-        self._quitting = asyncio.Event()
+        self.quitting = asyncio.Event()
         self._end_calls = False
         self._question: QMessageBox | None = None
 
@@ -72,13 +73,13 @@ class App:
         self.crash.watch(loop)
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError, RuntimeError):
-                loop.add_signal_handler(number, self._quitting.set)
+                loop.add_signal_handler(number, self.quitting.set)
         linking = asyncio.create_task(self.link.run())
         linking.add_done_callback(self._on_link_ended)
         stopping = False
         try:
             self.window.show()
-            await self._quitting.wait()
+            await self.quitting.wait()
             self.window.hide()
             stopping = await self._stop_bridge()
         finally:
@@ -104,13 +105,13 @@ class App:
             self._question.raise_()
             return
         if self.link.lost or self._is_rehearsal() or not self._calls_up():
-            self._quitting.set()
+            self.quitting.set()
             return
         self._ask_about_calls(self._calls_up())
 
     def end_now(self) -> None:
         """Close without asking; calls of a real line go on."""
-        self._quitting.set()
+        self.quitting.set()
 
     def _ask_about_calls(self, count: int) -> None:
         tr = self.window.tr
@@ -130,7 +131,7 @@ class App:
             pressed = box.clickedButton()
             self._end_calls = pressed is end
             if pressed in (keep, end):
-                self._quitting.set()
+                self.quitting.set()
             box.deleteLater()
 
         box.finished.connect(answered)

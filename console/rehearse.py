@@ -192,7 +192,7 @@ class RehearsalApp(App):
 
     def _on_state_changed(self) -> None:
         self._news.set()
-        if self.link.state is LinkState.LOST and not self._quitting.is_set():
+        if self.link.state is LinkState.LOST and not self.quitting.is_set():
             self.report.say("Bridge", "lost; re-attaching")
 
 

@@ -53,7 +53,7 @@ class Faults:
     first_byte_delay_ms: int = 0
     no_transcripts: bool = False
 
-    def after(self, count: int, name: str) -> tuple[str, ...]:
+    def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""
         return self.inject if name == self.inject_after else ()
 

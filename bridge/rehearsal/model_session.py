@@ -151,7 +151,7 @@ class Session:
         await self._send(_encoder.encode(event).decode())
         self.sent[name] += 1
         self.model.noted()
-        for text in self.model.faults.after(self._events, name):
+        for text in self.model.faults.after(name):
             await self._send(text)
         match self.model.faults.ending(self._events):
             case 0:

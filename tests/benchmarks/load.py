@@ -34,6 +34,7 @@ LONG_FRAMES, SHORT_FRAMES = 250, 80
 DELTA_FRAMES = (5, 6, 7, 8, 9, 10)
 DELTAS_A_TICK = 2
 
+GREETING = b'{"kind":"greeting","request":""}'
 QUIET = b"\xff" * (FRAME_BYTES - STAMP.size)
 LOUD = bytes(0x10 + 37 * n % 96 + 128 * (n % 2) for n in range(FRAME_BYTES - STAMP.size))
 
@@ -65,6 +66,7 @@ class AiLeg:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._call: Call | None = None
+        self._greeting = False
         self.socket = Socket(self._on_text)
         self.socket.opened.add_done_callback(self._greet)
 
@@ -81,14 +83,17 @@ class AiLeg:
             if call is None:
                 call = self._call = self._load.calls[call_number]
                 call.ai = self
+                if self._greeting:
+                    call.begin_reply(SHORT_FRAMES, GREETING)
             call.ai_heard(call_number, number, came_s)
             return
         if self._load.measured.counting:
             self._load.measured.from_bridge += 1
         if b'"type":"session.update"' in text:
             self.socket.send(b'{"type":"session.updated","event_id":"e2","session":{"model":"gpt-realtime"}}')
-        elif b'"type":"response.create"' in text and self._call is not None:
-            self._call.begin_reply(SHORT_FRAMES, b'{"kind":"greeting","request":""}')
+        elif b'"type":"response.create"' in text:
+            # The only one there is. It comes before the first frame, which tells whose it is.
+            self._greeting = True
 
 
 class Call:
@@ -105,7 +110,7 @@ class Call:
         self._tick_number = 0
         self._due_s = 0.0
         # Calls are spread over the whole cycle, so that not all talk at once.
-        self._script_at = -100 - number * 29 % BARGE_IN_TICK
+        self._script_at = -(number * 29 % BARGE_IN_TICK)
         self._spoken = 0
         self._sent_s: list[float] = []
         self._heard = -1

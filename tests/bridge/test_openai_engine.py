@@ -15,7 +15,7 @@ import pytest
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from bridge.audio import FRAME_BYTES, SILENT_FRAME
 from bridge.engines import (
@@ -346,7 +346,7 @@ async def test_a_peer_that_only_answers_pings_is_kept(quick: None) -> None:
     class Pinged(ServerConnection):
         def process_event(self, event: Any) -> None:
             super().process_event(event)
-            if event.opcode is Opcode.PING:
+            if isinstance(event, Frame) and event.opcode is Opcode.PING:
                 pinged.release()
 
     async with served(handle, create_connection=Pinged) as url, at_work(Desk(url)) as desk:

@@ -251,7 +251,7 @@ STEPS = [
 MIXED = st.sampled_from(STEPS + ["to peer", "to us", "to us", "peer speaks"] * 4)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(MIXED, st.integers(0, 900)), min_size=50, max_size=150))
 @example([("say", 0), ("to peer", 0), ("cut", 0), ("peer speaks", 0), ("to us", 0), ("to us", 0)])
 @example([("caller starts", 0), ("caller stops", 0), ("say", 0), ("to peer", 0), ("to us", 0), ("to us", 0)])
