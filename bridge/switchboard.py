@@ -90,8 +90,8 @@ class Switchboard:
             return None
         outbound = form.get("Direction", "inbound").startswith("outbound")
         ours, theirs = ("From", "To") if outbound else ("To", "From")
-        prefix = "To" if outbound else "From"
-        place = ", ".join(part for part in (form.get(f"{prefix}City", ""), form.get(f"{prefix}State", "")) if part)
+        # Carriers write towns in capitals.
+        place = form.get(f"{theirs}City", "").title(), form.get(f"{theirs}State", "")
         profile = self.profile_for(form.get(ours, ""))
         call_id = secrets.token_hex(4)
         picture = Picture(
@@ -99,7 +99,7 @@ class Switchboard:
             call_sid=form["CallSid"],
             direction="outbound" if outbound else "inbound",
             number=form.get(theirs, ""),
-            place=place.title() if place.isupper() else place,
+            place=", ".join(part for part in place if part),
             profile=profile.title,
             ring_unix_ms=round(time.time() * 1000),
             tell=lambda key: self._changed(call_id, key),

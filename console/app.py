@@ -145,7 +145,11 @@ class App:
             return self._is_rehearsal()
         stops = self._end_calls or self._is_rehearsal()
         ours = self.process.started_by_a_console(attached.bridge_pid)
-        if self.link.lost or not (stops or (ours and not self._calls_up())):
+        if self.link.lost:
+            if self._is_rehearsal():
+                self.process.terminate()
+            return False
+        if not (stops or (ours and not self._calls_up())):
             return False
         try:
             async with asyncio.timeout(SHUTDOWN_S):

@@ -155,6 +155,8 @@ class Window(QMainWindow):
             action = QAction(QCoreApplication.translate(CONTEXT, row.look.title), self)
             action.setObjectName(row.name)
             action.setShortcuts([QKeySequence(key) for key in (row.key, row.ctrl_key) if key])
+            # A verb on a held key must not go to and fro.
+            action.setAutoRepeat(row.menu is Menu.DESK)
             action.setStatusTip(QCoreApplication.translate(CONTEXT, row.look.tooltip))
             handler = handlers.get(row.name, lambda name=row.name: self.controls.act(name))
             action.triggered.connect(lambda _=False, handler=handler: handler())
@@ -238,8 +240,10 @@ class Window(QMainWindow):
         self.header.set_stale(lost)
         self._list_changed = True
         self._next_list_ms = self._next_slow_ms = 0.0
-        for panel in (self.top, self.controls, self.empty, self.lost):
-            panel.refresh()
+        self.top.refresh()
+        self.controls.refresh()
+        self.empty.refresh()
+        self.lost.refresh()
 
     def _show_selection(self, call_id: str) -> None:
         has_call = self._desk.call is not None

@@ -19,9 +19,6 @@ from console.store import Store
 from tests.console.conftest import Run
 from tests.console.fake_bridge import FakeBridge, ended_call, live_call, turn
 
-Lines = Callable[[], list[str]]
-
-
 # ── the report ──
 
 
@@ -100,14 +97,14 @@ def test_tools_and_the_end_are_told_and_nothing_is_left_out(store: Store) -> Non
 # ── the plan ──
 
 
-def test_a_plan_tells_the_bridge_what_to_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_plan_tells_the_bridge_what_to_place() -> None:
+    here = Path.cwd()
     plan = Plan.make(3, "billing", None, Path("out"))
     assert plan.arguments == ("--rehearsal", "--calls", "3", "--scenario", "billing")
-    assert plan.home == tmp_path / "out" / "home"
+    assert plan.home == here / "out" / "home"
     assert Plan.make(1, "", None, Path("out")).arguments == ("--rehearsal", "--calls", "1")
     voice = Plan.make(1, "", Path("voice.wav"), None)
-    assert voice.arguments == ("--rehearsal", "--caller", str(tmp_path / "voice.wav"))
+    assert voice.arguments == ("--rehearsal", "--caller", str(here / "voice.wav"))
     assert voice.folder.name.startswith("rehearsal-")
 
 
@@ -163,7 +160,9 @@ Act = Callable[[Telephone], Awaitable[None]]
 
 
 @pytest.fixture
-def rehearse(in_qt: Run[RehearsalApp], qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:  # type: ignore[type-arg]
+def rehearse(
+    in_qt: Run[RehearsalApp], qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., RehearsalApp]:
     """Runs a headless rehearsal against what a telephone does; returns the app when it is over."""
     monkeypatch.setattr("console.rehearsal_operator.MUTED_S", 0.01)
     monkeypatch.setattr("console.rehearsal_operator.TAKEN_S", 0.01)

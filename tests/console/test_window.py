@@ -245,7 +245,7 @@ def test_raw_messages_are_listed_and_read(play: Play) -> None:
             bridge.tell(control.MessageSeen(message=message))
         await shown(app, lambda: panel.model.rowCount() == 3)
         words = [panel.model.data(panel.model.index(1, column)) for column in range(4)]
-        assert words == ["00:01.0", "→ carrier", "media", "× 12"]
+        assert words == ["00:01.0", "→ carrier", "media", "\u00d7 12"]
         panel.table.selectRow(1)
         assert panel.detail.toPlainText() == '{\n  "a": 1\n}'
         panel.table.selectRow(0)
@@ -279,7 +279,7 @@ def test_all_quiet_in_a_rehearsal_says_what_it_is_and_offers_a_call(play: Play) 
 def test_all_quiet_on_a_real_line_names_the_number_and_every_trouble(play: Play) -> None:
     def before(bridge: FakeBridge) -> None:
         bridge.put(health(HealthPart.NUMBER, HealthState.GREEN, "+16285550100"))
-        bridge.put(health(HealthPart.ENGINE, HealthState.RED, "AI lost", "The key was refused.", "Check OPENAI_API_KEY."))
+        bridge.put(health(HealthPart.ENGINE, HealthState.RED, "AI lost", "Refused.", "Check OPENAI_API_KEY."))
 
     async def scene(app: App, bridge: FakeBridge) -> None:
         empty = app.window.empty
