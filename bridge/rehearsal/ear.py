@@ -10,19 +10,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bridge.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, LOUDNESS, SILENT_FRAME
+from bridge.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENT_FRAME
 from bridge.rehearsal.mind import Heard
 from bridge.rehearsal.scenario import Reply
-from bridge.rehearsal.speech import word_starts
+from bridge.rehearsal.speech import STRENGTH, word_starts
 
 START_FRAMES = 3
 """60 ms of sound are speech; less is a click."""
 
 _FLOOR_MARGIN = 1.7
-"""Speech is this much above the line's noise, as `LOUDNESS`: about 9 dB."""
+"""Speech is this much above the line's noise, as `STRENGTH`: about 9 dB."""
 
 _PAUSE_SHARE = 0.2
-"""A pause is at most this loud beside the voice it interrupts, as `LOUDNESS`: 28 dB below it."""
+"""A pause is at most this loud beside the voice it interrupts, as `STRENGTH`: 28 dB below it."""
 
 _PAUSE_BREAK = 5
 """How many quiet frames one loud frame in a pause undoes: crackle does not make speech."""
@@ -75,7 +75,7 @@ class Ear:
     def listen_for(self, vad: Vad | None) -> None:
         """Changes the settings from now on; a turn that goes on, goes on."""
         self._vad = vad
-        # In decibels: threshold 0 is -65, 0.5 is -42.5, 1 is -20; LOUDNESS grows with the root.
+        # In decibels: threshold 0 is -65, 0.5 is -42.5, 1 is -20; STRENGTH grows with the root.
         on = 0.0 if vad is None else 255 * 10 ** ((45 * vad.threshold - 65) / 40) * FRAME_BYTES
         self._on, self._off = on, 0.7 * on
 
@@ -109,7 +109,7 @@ class Ear:
         vad = self._vad
         if vad is None:
             return None
-        level = 0 if frame == SILENT_FRAME else sum(frame.translate(LOUDNESS))
+        level = 0 if frame == SILENT_FRAME else sum(frame.translate(STRENGTH))
         if self.speaking:
             self._voice = max(level, 0.995 * self._voice)
             quiet = level < max(self._off, 1.3 * self._noise, _PAUSE_SHARE * self._voice)
@@ -148,7 +148,7 @@ class Lines:
         shared: set[bytes] = set()
         for reply in replies:
             frames = [reply.audio[at : at + FRAME_BYTES] for at in range(0, len(reply.audio), FRAME_BYTES)]
-            loud = [(index, frame) for index, frame in enumerate(frames) if sum(frame.translate(LOUDNESS)) > _LOUD]
+            loud = [(index, frame) for index, frame in enumerate(frames) if sum(frame.translate(STRENGTH)) > _LOUD]
             self._spans[reply.line] = (loud[0][0], loud[-1][0], len(frames))
             self._probes += [frame for _, frame in loud[len(loud) // 4 :: max(1, len(loud) // 4)]]
             for index, frame in loud:
@@ -192,5 +192,5 @@ class Lines:
 def _sounding_s(audio: bytes) -> float:
     """Seconds from the first sound to the last."""
     step = 10 * BYTES_PER_MS
-    loud = [at for at in range(0, len(audio), step) if sum(audio[at : at + step].translate(LOUDNESS)) > 15 * step]
+    loud = [at for at in range(0, len(audio), step) if sum(audio[at : at + step].translate(STRENGTH)) > 15 * step]
     return (loud[-1] + step - loud[0]) / 8000 if loud else 0.0

@@ -8,11 +8,14 @@ from array import array
 from itertools import accumulate
 from random import Random
 
-from bridge.audio import BYTES_PER_MS, LOUDNESS, encode, silence
+from bridge.audio import BYTES_PER_MS, LINEAR, encode, silence
 from bridge.rehearsal.wav import TELEPHONE_HZ, resampled
 
 LEVEL_DBFS = -20.0
 """Loudness of speech, RMS over its voiced parts: what telephone speech usually has."""
+
+STRENGTH = bytes(round(255 * math.sqrt(abs(sample) / 32124)) for sample in LINEAR)
+"""How strong each mu-law code is for the ear: 0 silence, 255 full scale, by the root of the amplitude."""
 
 LONGEST_PAUSE_MS = 220
 """Well below the 500 ms after which a listener takes a turn to be over."""
@@ -20,7 +23,7 @@ LONGEST_PAUSE_MS = 220
 SENTENCE_PAUSE_MS = 180
 _STEP_BYTES = 10 * BYTES_PER_MS
 _QUIET = 12
-"""Mean `LOUDNESS` of 10 ms below which nobody is speaking: about -53 dB."""
+"""Mean `STRENGTH` of 10 ms below which nobody is speaking: about -53 dB."""
 
 
 def sentences(text: str) -> list[str]:
@@ -39,7 +42,7 @@ def without_long_pauses(mulaw: bytes) -> bytes:
     pause = bytearray()
     for at in range(0, len(mulaw), _STEP_BYTES):
         step = mulaw[at : at + _STEP_BYTES]
-        if sum(step.translate(LOUDNESS)) < _QUIET * len(step):
+        if sum(step.translate(STRENGTH)) < _QUIET * len(step):
             pause += step
             continue
         if kept:

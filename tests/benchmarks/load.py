@@ -6,9 +6,10 @@ it is, so that each is timed from the moment it is handed to its socket until th
 bridge has it. Nothing is subtracted: the load's own delays are in every figure, and `late_ms` tells
 how large they are.
 
-A call is a caller who talks for 1.2 s, hears an answer 0.3 s later, and cuts it off after 2 s;
-every fourth answer is short and is heard to its end. AI audio comes as 100 to 200 ms at a time,
-fifteen times faster than real time.
+A call is a caller who talks for 1.4 s, hears an answer 0.4 s later, and cuts it off after 2.2 s;
+every fourth answer is short and is heard to its end. AI audio comes as 100 to 200 ms at a time with
+about three words a second beside it, fifteen times faster than real time: the manners of the shipped
+rehearsal, and livelier than people are.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ FRAME_BYTES = 160
 STAMP = struct.Struct(">HHI")
 """Call, reply (0: the caller speaks), and number of the frame; the first 8 bytes of every frame."""
 
-TALK_TICKS, ANSWER_TICK, BARGE_IN_TICK = 60, 75, 175
+TALK_TICKS, ANSWER_TICK, BARGE_IN_TICK = 70, 90, 200
 LONG_FRAMES, SHORT_FRAMES = 250, 80
 DELTA_FRAMES = (5, 6, 7, 8, 9, 10)
 DELTAS_A_TICK = 2
 
 GREETING = b'{"kind":"greeting","request":""}'
-QUIET = b"\xff" * (FRAME_BYTES - STAMP.size)
+QUIET = bytes(0x7A + 5 * n % 6 + 128 * (n % 2) for n in range(FRAME_BYTES - STAMP.size))
 LOUD = bytes(0x10 + 37 * n % 96 + 128 * (n % 2) for n in range(FRAME_BYTES - STAMP.size))
 
 now = time.perf_counter
@@ -119,6 +120,7 @@ class Call:
         self._reply = 0
         self._reply_frames = 0
         self._reply_made = 0
+        self._deltas = 0
         self._reply_sent_s = 0.0
         self._reply_counts = False
         self._played = 0
@@ -264,7 +266,9 @@ class Call:
         count = min(left, DELTA_FRAMES[(made + self._reply) % len(DELTA_FRAMES)])
         name, stamp, number, reply = b"%d" % self._reply, STAMP.pack, self.number, self._reply
         place = b'"event_id":"e","response_id":"r%b","item_id":"a%b","output_index":0,"content_index":0' % (name, name)
-        self._emit(b'{"type":"response.output_audio_transcript.delta",%b,"delta":" word"}' % place)
+        self._deltas += 1
+        if self._deltas % 2:
+            self._emit(b'{"type":"response.output_audio_transcript.delta",%b,"delta":" word"}' % place)
         audio = b"".join([stamp(number, reply, index) + LOUD for index in range(made, made + count)])
         text = b'{"type":"response.output_audio.delta",%b,"delta":"%b"}' % (place, b64encode(audio))
         self._reply_made += count
@@ -272,7 +276,7 @@ class Call:
             self._reply_sent_s = now()
         self._emit(text)
         if self._reply_made == self._reply_frames:
-            words = b" word" * 9
+            words = b" word" * (self._reply_frames // 15)
             for text in (
                 b'{"type":"response.output_audio.done",%b}' % place,
                 b'{"type":"response.output_audio_transcript.done",%b,"transcript":"%b"}' % (place, words),
