@@ -17,7 +17,8 @@ test: ready ## run every test, with coverage
 	@$(PYTHON) -m pytest --cov=bridge --cov=console
 
 bench: ready ## measure the bridge under load and the window's painting
-	@$(PYTHON) -m tests.benchmarks
+	@$(PYTHON) -m tests.benchmarks.bridge
+	@$(PYTHON) -m tests.benchmarks.console
 
 lint: ready ## check style
 	@$(PYTHON) -m ruff check .

@@ -48,7 +48,7 @@ def main() -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = dict(zip(modules, pool.map(check, modules), strict=True))
     for module, trouble in outcomes.items():
-        print(f"{module}: " + (f"NOT COVERED by its own tests\n{trouble}" if trouble else "100 % of lines and branches"))
+        print(f"{module}: NOT COVERED by its own tests\n{trouble}" if trouble else f"{module}: 100 %")
     return 1 if any(outcomes.values()) else 0
 
 

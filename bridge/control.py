@@ -513,7 +513,10 @@ def encode(message: Command | Event) -> str:
 
 def decode_command(text: str | bytes) -> Command:
     """Raises msgspec.DecodeError (its ValidationError included) for anything but a command."""
-    return _commands.decode(text)
+    try:
+        return _commands.decode(text)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def decode_event(text: str | bytes) -> Event:

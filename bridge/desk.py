@@ -31,6 +31,7 @@ ATTACH_PATIENCE_S = 5.0
 SEND_PATIENCE_S = 5.0
 MAX_COMMAND_BYTES = 64 * 1024
 MAX_EVENTS_WAITING = 2000
+MAX_NAME_CHARS = 80
 
 
 class Console:
@@ -43,6 +44,7 @@ class Console:
         self._keys: dict[tuple[str, Key], None] = {}
         self._peaks: dict[str, int] = {}
         self._events: deque[Event] = deque()
+        self._overwhelmed = False
         self._wake = asyncio.Event()
         self._flushes = 0
 
@@ -58,24 +60,36 @@ class Console:
 
     def tell(self, event: Event) -> None:
         """``event`` is to be sent."""
+        if len(self._events) >= MAX_EVENTS_WAITING:
+            # Events must arrive: what reads so slowly is let go, and attaches again when it can.
+            self._overwhelmed = True
+            return
         if isinstance(event, control.CallForgotten):
             self._keys = {key: None for key in self._keys if key[0] != event.call_id}
             self._peaks.pop(event.call_id, None)
         self._events.append(event)
         self._wake.set()
 
-    async def pump(self, switchboard: Switchboard) -> None:
-        """Send what there is to send, for ever. Raises TimeoutError for a console that does not read."""
+    async def pump(self, switchboard: Switchboard, attached: control.Attached) -> None:
+        """Send everything, and then what there is to send, for ever.
+
+        Raises TimeoutError for a console that does not read, ConnectionError for one that is gone.
+        """
+        for event in [*switchboard.snapshot(), attached]:
+            await self._send(event)
         while True:
             await self._wake.wait()
             self._wake.clear()
             self._flushes += 1
-            if len(self._events) > MAX_EVENTS_WAITING:
-                raise TimeoutError
-            async with asyncio.timeout(SEND_PATIENCE_S):
-                for event in self._take(switchboard):
-                    await self._socket.send_str(control.encode(event))
+            for event in self._take(switchboard):
+                await self._send(event)
             await asyncio.sleep(FLUSH_S)
+
+    async def _send(self, event: Event) -> None:
+        if self._overwhelmed:
+            raise TimeoutError
+        async with asyncio.timeout(SEND_PATIENCE_S):
+            await self._socket.send_str(control.encode(event))
 
     def _take(self, switchboard: Switchboard) -> list[Event]:
         taken: list[Event] = []
@@ -131,7 +145,7 @@ class Desk:
         return (
             request.headers.getall("Host", []) in [[host] for host in self._hosts]
             and "Origin" not in request.headers
-            and hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode())
+            and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), f"Bearer {self._token}".encode())
         )
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
@@ -153,32 +167,40 @@ class Desk:
             await socket.send_str(control.encode(control.Refused(id=hello.id, reason=_other_version(hello.version))))
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"version")
         else:
-            await self._serve(socket, hello)
+            await self._serve(socket, hello, request.transport)
         return socket
 
-    async def _serve(self, socket: web.WebSocketResponse, hello: control.Attach) -> None:
-        console = Console(socket, hello.console.strip() or "a desk")
+    async def _serve(
+        self, socket: web.WebSocketResponse, hello: control.Attach, transport: asyncio.Transport | None
+    ) -> None:
+        console = Console(socket, hello.console.strip()[:MAX_NAME_CHARS] or "a desk")
         self._switchboard.attach(console)
-        pump: asyncio.Task[None] | None = None
+        console.tell(control.Done(id=hello.id))
+        telling = asyncio.create_task(self._tell(console, transport))
         try:
-            for event in list(self._switchboard.snapshot()):
-                await socket.send_str(control.encode(event))
-            await socket.send_str(control.encode(msgspec.structs.replace(self._attached, console=console.name)))
-            console.tell(control.Done(id=hello.id))
-            pump = asyncio.create_task(console.pump(self._switchboard))
-            pump.add_done_callback(lambda _: asyncio.ensure_future(socket.close(code=WSCloseCode.TRY_AGAIN_LATER)))
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._hear(console, message.data)
                 elif message.type is WSMsgType.BINARY and message.data[:1] == bytes([control.TALK]):
                     self._switchboard.talk(message.data[1:], console.name)
-        except ConnectionError:
-            pass
         finally:
             self._switchboard.detach(console)
-            if pump is not None:
-                pump.cancel()
-                await asyncio.wait([pump])
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell(self, console: Console, transport: asyncio.Transport | None) -> None:
+        """Keep a console up to date until it is gone, or does not read and is let go."""
+        try:
+            await console.pump(self._switchboard, msgspec.structs.replace(self._attached, console=console.name))
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            log.warning("a console did not read what it was told and was let go")
+        except Exception:
+            log.exception("a console could not be told what happens and was let go")
+        # It would not read a goodbye, and closing politely would wait until it does.
+        if transport is not None:
+            transport.abort()
 
     def _hear(self, console: Console, text: str) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import ceil
 
 from bridge.carriers.twilio import Outgoing
 from bridge.control import Party
@@ -27,16 +28,22 @@ def voice_of(item_id: str) -> Party:
 
 
 class Line:
-    """One call's outgoing audio at work. ``now_ms`` tells call time."""
+    """One call's outgoing audio at work. now_ms: tells call time. broke: hears of a fault of ours."""
 
     def __init__(
-        self, stream: Stream, picture: Picture, recorder: Recorder | None, now_ms: Callable[[], float]
+        self,
+        stream: Stream,
+        picture: Picture,
+        recorder: Recorder | None,
+        now_ms: Callable[[], float],
+        broke: Callable[[Exception], None],
     ) -> None:
         self.playout = Playout()
         self._stream = stream
         self._picture = picture
         self._recorder = recorder
         self._now_ms = now_ms
+        self._broke = broke
         self._loop = asyncio.get_running_loop()
         self._out = Outgoing(stream.stream_sid)
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +65,14 @@ class Line:
             if mark:
                 self._stream.send(self._out.mark(mark))
         if again_ms is not None:
-            self._timer = self._loop.call_later((again_ms - now_ms) / 1000, self._pump)
+            # Whole ms, rounded up: a loop's timers may be that coarse, and one that fires early would spin.
+            self._timer = self._loop.call_later(ceil(again_ms - now_ms) / 1000, self._pump_again)
+
+    def _pump_again(self) -> None:
+        try:
+            self._pump()
+        except Exception as fault:
+            self._broke(fault)
 
     def finish(self, item_id: str) -> None:
         """No more audio of this item will come."""
@@ -71,6 +85,10 @@ class Line:
         if self.playout.marked(name, self._now_ms()) and self._timer is not None:
             self._timer.cancel()
             self._pump()
+
+    def stalled(self) -> None:
+        """We stood still; the carrier did not."""
+        self.playout.stalled()
 
     def cut(self, *, clear: bool = True) -> Cut:
         """Stop at once; the carrier forgets what it still holds (clear) or is gone anyway."""

@@ -6,8 +6,10 @@ minutes of it in socket buffers, and a `clear` would come too late. A mark follo
 `MARK_MS` of audio, and the last of an item.
 
 The caller's ear is the clock, corrected by marks: a mark that comes back late tells by how much
-the carrier is behind; one that is overdue stops the ear where it stands, so that nothing more is
-sent; one that never comes is given up after `MARK_PATIENCE_MS`, and the clock alone decides.
+the ear is behind. Sending keeps to the clock all the same, since up to `TRAVEL_MS` of that is the
+way there and back, in which the carrier must not run dry. A mark that is overdue stops the ear
+where it stands, and with it the sending; one that never comes is given up after
+`MARK_PATIENCE_MS`, and the clock alone decides until a mark comes back again.
 Mark names carry a generation, raised by every cut: `clear` returns all marks at once, and those
 of an older generation say nothing about hearing.
 
@@ -28,6 +30,8 @@ TOP_UP_MS = 120
 MARK_MS = 300
 MARK_GRACE_MS = 250
 MARK_PATIENCE_MS = 2000
+TRAVEL_MS = 600
+KEPT_MARKS = 256
 MAX_WAITING_BYTES = 2_000_000
 
 
@@ -74,10 +78,11 @@ class Playout:
         self._waiting: deque[tuple[str, bytearray]] = deque()
         self._waiting_bytes = 0
         self._sent: deque[_Sent] = deque()
-        self._marks: deque[tuple[str, float]] = deque()
+        self._marks: deque[tuple[str, float]] = deque(maxlen=KEPT_MARKS)
         self._end_ms = 0.0
         self._marked_ms = 0.0
         self._late_ms = 0.0
+        self._unanswered = False
         self._sent_bytes: dict[str, int] = {}
         self._finished: set[str] = set()
         self._numbered = 0
@@ -107,8 +112,10 @@ class Playout:
         """
         pieces: list[tuple[str, str]] = []
         while self._waiting:
-            ear_ms = self._ear_ms(now_ms)
-            room_ms = ear_ms + LEAD_MS - max(self._end_ms, ear_ms)
+            at_ms = self._stop_ms(now_ms)
+            if at_ms is None:
+                at_ms = now_ms - max(0.0, self._late_ms - TRAVEL_MS)
+            room_ms = at_ms + LEAD_MS - max(self._end_ms, at_ms)
             if room_ms < TOP_UP_MS and room_ms < self._waiting_bytes / BYTES_PER_MS:
                 return pieces, now_ms + TOP_UP_MS - max(room_ms, 0.0)
             pieces.append(self._send(now_ms, int(room_ms) * BYTES_PER_MS))
@@ -150,20 +157,27 @@ class Playout:
             known, end_ms = self._marks.popleft()
             if known == name:
                 self._late_ms = max(0.0, now_ms - end_ms)
+                self._unanswered = False
                 return True
+
+    def stalled(self) -> None:
+        """Nothing was sent or read for a while: marks that come now are late by that, not by the caller's ear."""
+        self._marks.clear()
+        self._late_ms = 0.0
 
     def _ear_ms(self, now_ms: float) -> float:
         """How far along the sent timeline the caller has heard."""
-        ear_ms = now_ms - self._late_ms
-        while self._marks:
-            _, end_ms = self._marks[0]
-            overdue_ms = ear_ms - end_ms
-            if overdue_ms <= MARK_GRACE_MS:
-                break
-            if overdue_ms <= MARK_PATIENCE_MS:
-                return end_ms
-            self._marks.popleft()
-        return ear_ms
+        stop_ms = self._stop_ms(now_ms)
+        return now_ms - self._late_ms if stop_ms is None else stop_ms
+
+    def _stop_ms(self, now_ms: float) -> float | None:
+        """Where the ear stands still, because of an overdue mark; None while it follows the clock."""
+        if not self._marks or self._unanswered:
+            return None
+        _, end_ms = self._marks[0]
+        overdue_ms = now_ms - self._late_ms - end_ms
+        self._unanswered = overdue_ms > MARK_PATIENCE_MS
+        return end_ms if MARK_GRACE_MS < overdue_ms <= MARK_PATIENCE_MS else None
 
     def advance(self, now_ms: float) -> list[Heard]:
         """The audio heard since the last call, oldest first."""

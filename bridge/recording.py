@@ -4,7 +4,7 @@ Audio comes in at its call time and is only put into memory; one thread writes f
 file is a whole, playable WAV at every instant: sound is written first and the header counts it
 afterwards, in one piece, so that a kill at the worst moment loses half a second and breaks
 nothing. The right side arrives later than the left, since it is told when it was heard: the newest
-second of every file is therefore written again with each round.
+three seconds of every file are therefore written again with each round.
 
 Format: RIFF WAVE, format tag 7 (mu-law), which asks for the longer format chunk and for a fact
 chunk. Source: Microsoft, "Multimedia Data Standards Update", 1994.
@@ -37,7 +37,9 @@ SLACK_SAMPLES = 2 * SAMPLES_PER_MS
 
 MAX_JUMP_SAMPLES = 60_000 * SAMPLES_PER_MS
 MAX_PENDING_BYTES = 30_000 * SAMPLES_PER_MS
-LATE_SAMPLES = 1_000 * SAMPLES_PER_MS
+LATE_SAMPLES = 3_000 * SAMPLES_PER_MS
+"""What was heard may be known that late: playout waits 2 s for a mark before it goes by the clock."""
+
 ROUND_S = 0.5
 MIN_FREE_BYTES = 200 * 2**20
 
@@ -109,7 +111,7 @@ class Recorder:
         self.caller = self._caller.put
         """Audio of the caller (mu-law bytes) that began at call time ``at_ms``. Returns at once."""
         self.line = self._line.put
-        """Audio that the caller heard, at most 1 s after it was heard. Returns at once."""
+        """Audio that the caller heard, at most 3 s after it was heard. Returns at once."""
         self._writer = writer
         self._told = told
         self._file: BinaryIO | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from binascii import a2b_base64
 from collections.abc import Coroutine
@@ -37,6 +38,12 @@ STALL_MS = 500
 SILENT_LINE_MS = 2000
 END_PATIENCE_S = 5.0
 SLOW_ANSWER_MS = 4000
+STALE_MS = 2000
+BACKLOG_MS = 1000
+MAX_KEYS_A_SECOND = 20
+MAX_TOLD = 10
+TOLD_MS = 10_000
+MAX_UNKNOWN_NAMES = 100
 EMPTY_REPLIES = 3
 
 
@@ -70,6 +77,13 @@ class Session:
         self._caller_waits = False
         self._talks = 0
         self._took_over_ms = 0.0
+        self._fault: Exception | None = None
+        self._stall_s = math.inf
+        self._caller_ms = 0
+        self._fresh_ms = 0.0
+        self._backlog_until_ms = 0.0
+        self._told: set[str] = set()
+        self._keys_lately = 0
 
     # ── life ──
 
@@ -86,7 +100,7 @@ class Session:
             self._recorder, self.picture.recording_path = opened
             self.picture.recording = Recording.ON
         self._stream = stream
-        self._line = Line(stream, self.picture, self._recorder, self.now_ms)
+        self._line = Line(stream, self.picture, self._recorder, self.now_ms, self._broke)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -94,14 +108,24 @@ class Session:
                 self.house.spawn(self.house.limit_time(self.picture.call_sid, self.house.time_limit_s))
                 self._tick()
                 await self.finished.wait()
+                if self._fault is not None:
+                    raise self._fault
                 if self._engine is not None:
                     await self._engine.close()
                 for task in list(self._work):
                     task.cancel()
+        except asyncio.CancelledError:
+            self.end("the bridge was stopped")
+            raise
         finally:
             self._tasks = None
             self.end("the bridge had a fault")
             stream.close()
+
+    def _broke(self, fault: Exception) -> None:
+        """Something of ours failed where nobody waits for it: `run` ends the call by it."""
+        self._fault = fault
+        self.finished.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work that belongs to the call and ends with it at the latest."""
@@ -234,10 +258,14 @@ class Session:
 
     async def _hang_up(self) -> None:
         trouble = await self.house.hang_up(self.picture.call_sid)
-        if trouble and self.call.phase is not Phase.ENDED:
-            self.house.notice(f"{trouble} The line is being closed from this side.", self.picture.call_id)
-            if self._stream is not None:
-                self._stream.close()
+        if self.call.phase is Phase.ENDED:
+            return
+        if not trouble:
+            self.apply(calls.CarrierEnded("completed"))
+            return
+        self.house.notice(f"{trouble} The line is being closed from this side.", self.picture.call_id)
+        if self._stream is not None:
+            self._stream.close()
 
     def _expect_end(self) -> None:
         if self._end_timer is None:
@@ -269,6 +297,8 @@ class Session:
 
     def from_carrier(self, text: str) -> None:
         """One message of the media stream. The hot path in. Raises PeerError for nonsense."""
+        if self._loop.time() > self._stall_s:
+            self._stalled()
         try:
             event = twilio.parse(text)
         except PeerError as error:
@@ -285,7 +315,7 @@ class Session:
             self._bad_message(what)
             raise PeerError(what) from None
         self._frames.append((event.timestamp, audio))
-        if self._engine is not None:
+        if self._engine is not None and event.timestamp >= self._fresh_ms:
             self._engine.hear(event.payload, event.timestamp)
 
     def _seldom_from_carrier(self, event: twilio.Event, text: str) -> None:
@@ -294,7 +324,8 @@ class Session:
             case twilio.Mark(name=name) if self._line is not None:
                 self._line.marked(name)
                 self.picture.message(now_ms, "twilio", False, "mark", text)
-            case twilio.Dtmf(digit=digit):
+            case twilio.Dtmf(digit=digit) if self._keys_lately < MAX_KEYS_A_SECOND:
+                self._keys_lately += 1
                 self.picture.mark(now_ms, MarkerKind.DTMF, f"key {digit}")
                 self.picture.message(now_ms, "twilio", False, "dtmf", "")
             case twilio.Stop():
@@ -303,6 +334,8 @@ class Session:
             case twilio.Start():
                 self._trouble("second start refused", "The carrier sent a second start for this call; it was ignored.")
             case twilio.Unknown(name=name):
+                if len(self.unknown_messages) >= MAX_UNKNOWN_NAMES and name not in self.unknown_messages:
+                    name = "others"
                 self.unknown_messages[name] = self.unknown_messages.get(name, 0) + 1
                 if self.unknown_messages[name] == 1:
                     self.picture.message(now_ms, "twilio", False, f"{name} (unknown, ignored)", text)
@@ -323,12 +356,18 @@ class Session:
 
     def _tick(self) -> None:
         now_s = self._loop.time()
-        late_ms = (now_s - self._tick_due_s) * 1000
+        if now_s > self._stall_s:
+            self._stalled()
         self._tick_due_s = max(self._tick_due_s, now_s - STALL_MS / 1000) + TICK_MS / 1000
+        self._stall_s = self._tick_due_s + STALL_MS / 1000
         self._tick_timer = self._loop.call_at(self._tick_due_s, self._tick)
-        if late_ms > STALL_MS:
-            self._trouble("bridge stalled", f"This machine stalled for {late_ms / 1000:.1f} s; the call goes on.")
-            self._media_ms = self.now_ms()
+        try:
+            self._take_stock()
+        except Exception as fault:
+            self._broke(fault)
+
+    def _take_stock(self) -> None:
+        """What happened since the last tick."""
         if self._frames:
             self._media_ms = self.now_ms()
         self._take_frames()
@@ -337,6 +376,9 @@ class Session:
             self._line.advance()
         self.picture.tell(("peaks", ""))
         now_ms = self.now_ms()
+        if now_ms - self._media_ms > SILENT_LINE_MS and self.call.phase in (Phase.CONNECTING, Phase.LIVE):
+            self._trouble("line silent", "No audio has come from the carrier for 2 s; the call is being ended.")
+            self.apply(calls.HangUp(Party.NOBODY, "the line went dead"))
         was_s, self.picture.clock_ms = self.picture.clock_ms // 1000, round(now_ms)
         if was_s != self.picture.clock_ms // 1000:
             self.picture.changed()
@@ -344,10 +386,23 @@ class Session:
                 self.house.journal.turn(self.picture.transcript.view(turn_id))
             self._watch(now_ms)
 
+    def _stalled(self) -> None:
+        """The loop stood still, so what is read now is old: the AI hears only the newest of it."""
+        late_ms = (self._loop.time() - self._tick_due_s) * 1000
+        self._stall_s = math.inf
+        self._trouble("bridge stalled", f"This machine stalled for {late_ms / 1000:.1f} s; the call goes on.")
+        self._media_ms = self.now_ms()
+        self._fresh_ms = self._caller_ms + late_ms - STALE_MS
+        self._backlog_until_ms = self._media_ms + BACKLOG_MS
+        if self._line is not None:
+            self._line.stalled()
+
     def _watch(self, now_ms: float) -> None:
-        if now_ms - self._media_ms > SILENT_LINE_MS and self.call.phase in (Phase.CONNECTING, Phase.LIVE):
-            self._trouble("line silent", "No audio has come from the carrier for 2 s; the call is being ended.")
-            self.apply(calls.HangUp(Party.NOBODY, "the line went dead"))
+        self._keys_lately = 0
+        if now_ms > self._backlog_until_ms:
+            self._fresh_ms = 0.0
+        if self.picture.clock_ms % TOLD_MS < 1000:
+            self._told.clear()
         if now_ms > self.house.time_limit_s * 1000 and self.call.phase is Phase.LIVE:
             self.apply(calls.HangUp(Party.NOBODY, "time limit"))
         if self.call.floor is Floor.AI and self.picture.waited_ms(now_ms) > SLOW_ANSWER_MS:
@@ -363,6 +418,7 @@ class Session:
             while index < len(frames) and frames[index][0] == start_ms + len(audio) // BYTES_PER_MS:
                 audio += frames[index][1]
                 index += 1
+            self._caller_ms = start_ms + len(audio) // BYTES_PER_MS
             if audio:
                 self.picture.waveform.add_caller(start_ms, audio)
                 if self._recorder is not None:
@@ -392,7 +448,11 @@ class Session:
         """AI audio from the engine. The hot path out."""
         if self.call.floor is Floor.OPERATOR or self._line is None:
             return
-        audio = a2b_base64(payload)
+        try:
+            audio = a2b_base64(payload)
+        except ValueError:
+            self._trouble("AI audio unreadable", "The AI sent audio that is no base64. It was dropped.")
+            return
         if item_id not in self._received:
             self._item_begins(item_id)
         if not self._received[item_id]:
@@ -516,7 +576,14 @@ class Session:
         self.house.journal.entry(self.picture.call_id, at_ms, kind, body)
 
     def _trouble(self, label: str, text: str) -> None:
-        """Write it down, mark it, and tell the operator if there is something to tell."""
+        """Write it down, mark it, and tell the operator if there is something to tell.
+
+        The same again within `TOLD_MS`, or more than `MAX_TOLD` things in that time, is passed over:
+        a peer that errs a thousand times a second must not flood the desk.
+        """
+        if text + label in self._told or len(self._told) >= MAX_TOLD:
+            return
+        self._told.add(text + label)
         at_ms = self.now_ms()
         self._note_down("trouble", {"label": label, "text": text}, round(at_ms))
         if text:

@@ -136,17 +136,21 @@ class Switchboard:
         if session is None or session.call.phase is not Phase.RINGING:
             stream.close(1008)
             return
-        running = asyncio.create_task(session.run(stream))
+        # A task, so that the call has begun before its first message is read: that may be its last.
+        reading = asyncio.create_task(self._read(stream, session))
+        try:
+            await session.run(stream)
+        except Exception as fault:
+            self._faulted(session, fault)
+        finally:
+            stream.close()
+            await asyncio.wait([reading])
+
+    async def _read(self, stream: MediaStream, session: Session) -> None:
         try:
             session.stream_over(await stream.run(session.from_carrier))
         except Exception as fault:
             self._faulted(session, fault)
-        finally:
-            if not session.finished.is_set():
-                running.cancel()
-            await asyncio.wait([running])
-            if not running.cancelled() and (error := running.exception()) is not None:
-                self._faulted(session, error)
 
     def _faulted(self, session: Session, fault: BaseException) -> None:
         log.error("a call ended by a fault of the bridge", exc_info=fault)
@@ -210,6 +214,18 @@ class Switchboard:
 
     def obey(self, command: Command, console: str) -> None:
         """Carry out a command of ``console``. Raises NotAllowed with the reason to show."""
+        try:
+            self._obey(command, console)
+        except NotAllowed:
+            raise
+        except Exception as fault:
+            session = self.sessions.get(getattr(command, "call_id", ""))
+            if session is None:
+                raise
+            self._faulted(session, fault)
+            raise NotAllowed("The bridge had a fault and ended this call; the caller heard the apology.") from fault
+
+    def _obey(self, command: Command, console: str) -> None:
         match command:
             case control.Interrupt(call_id=call_id):
                 self._session(call_id).apply(calls.Interrupt())
@@ -266,8 +282,11 @@ class Switchboard:
     def talk(self, mulaw: bytes, console: str) -> bool:
         """Speech of this console's operator to the call it holds; False when it holds none."""
         held = self.held_by(console)
-        if held:
-            held[0].talk(mulaw)
+        for session in held:
+            try:
+                session.talk(mulaw)
+            except Exception as fault:
+                self._faulted(session, fault)
         return bool(held)
 
     # ── consoles come and go ──

@@ -14,10 +14,23 @@ MAX_COLUMNS = 4 * 3600 * 1000 // COLUMN_MS
 """Four hours: the longest call that a carrier allows by default."""
 
 
+_QUIETER = tuple(bytes(code for code in range(256) if LOUDNESS[code] < height) for height in (128, 64, 32, 16, 1))
+"""The codes that do not reach each of these heights, the tallest first."""
+
+
 def heights(mulaw: bytes) -> bytes:
     """The peak of each frame of the audio; a shorter last frame counts as one."""
-    loud = mulaw.translate(LOUDNESS)
-    return bytes(max(loud[start : start + FRAME_BYTES]) for start in range(0, len(loud), FRAME_BYTES))
+    peaks = bytearray()
+    for start in range(0, len(mulaw), FRAME_BYTES):
+        frame = mulaw[start : start + FRAME_BYTES]
+        # Most samples are nowhere near the peak; leaving them out is twice as fast as asking all.
+        for quieter in _QUIETER:
+            if tall := frame.translate(LOUDNESS, quieter):
+                peaks.append(max(tall))
+                break
+        else:
+            peaks.append(0)
+    return bytes(peaks)
 
 
 class Waveform:

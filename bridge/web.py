@@ -80,6 +80,7 @@ class MediaStream:
         self._closing: asyncio.Task[None] | None = None
         self._lately = 0
         self._lately_since_s = 0.0
+        self._why_closed = "we closed the stream"
 
     def send(self, text: str) -> None:
         """Send one message: returns at once, never raises. After the end it does nothing.
@@ -90,6 +91,7 @@ class MediaStream:
         if self._closing is not None or transport.is_closing():
             return
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self._why_closed = "the carrier took no more audio"
             self.close(WSCloseCode.TRY_AGAIN_LATER)
             return
         # One frame of RFC 6455, 5.2: text, final, from a server and therefore not masked.
@@ -144,11 +146,12 @@ class MediaStream:
         self.bad_messages += 1
         self._lately += 1
         if self._lately >= MAX_BAD_MESSAGES_A_SECOND:
+            self._why_closed = "the carrier sent too much nonsense"
             self.close(WSCloseCode.INVALID_TEXT)
 
     def _ending(self, message: WSMessage) -> str:
         if self._closing is not None:
-            return "we closed the stream"
+            return self._why_closed
         if message.type is WSMsgType.CLOSE:
             return "the carrier closed the stream"
         if isinstance(message.data, WebSocketError):

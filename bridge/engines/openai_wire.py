@@ -55,6 +55,9 @@ _decode = msgspec.json.Decoder(told.Delta).decode
 _decode_name = msgspec.json.Decoder(told.Named).decode
 _encode = msgspec.json.encode
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that reading a message of theirs may raise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -211,7 +214,7 @@ class Wire:
         """One message from the peer. Raises EngineLost when it means the end of the session."""
         try:
             message = _decode(data)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             self._strange(data, listener)
             return
         if message.type not in AUDIO:
@@ -237,7 +240,7 @@ class Wire:
         """Not JSON, or not as expected where we looked; a new message of theirs is no mistake."""
         try:
             name = _decode_name(data).type
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             name = ""
         if not name or name in _HANDLERS or name in AUDIO:
             self.malformed += 1
@@ -255,7 +258,7 @@ class Wire:
         decoder, handle = _HANDLERS[name]
         try:
             message = decoder.decode(data)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self.malformed += 1
             return
         handle(self, message, now_ms, listener)

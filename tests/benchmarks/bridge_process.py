@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge.__main__ import _loop_factory
+from bridge.__main__ import new_runner
 from bridge.service import open_bridge
 from bridge.settings import Settings
 from tests.benchmarks.pinning import pin
@@ -59,5 +59,5 @@ if __name__ == "__main__":
         api_key="sk-benchmark",
         model_url=given.ai_url,
     )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with new_runner() as runner:
         runner.run(serve(replace(settings, max_calls=1000)))

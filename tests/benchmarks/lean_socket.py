@@ -118,6 +118,8 @@ class Socket(asyncio.Protocol):
         self._transport.abort()
 
     def _write(self, kind: int, body: bytes) -> None:
+        if self._transport.is_closing():
+            return
         size, mask = len(body), self._mask
         if mask:
             body = apply_mask(body, mask)

@@ -24,6 +24,7 @@ from tests.benchmarks.load import Call, Load
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT_SID = "AC" + "5" * 32
 START_S, STOP_S = 20.0, 12.0
+MAX_COMPLAINTS_BYTES = 3000
 
 
 class Subject(Protocol):
@@ -143,9 +144,11 @@ def _rest() -> web.Application:
 
 @asynccontextmanager
 async def _child(module: str, *arguments: str, core: int) -> AsyncIterator[tuple[psutil.Process, dict[str, Any]]]:
+    complaints = tempfile.TemporaryFile()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"tests.benchmarks.{module}", *arguments, "--core", str(core)),
         stdout=asyncio.subprocess.PIPE,
+        stderr=complaints,
         cwd=ROOT,
     )
     assert process.stdout is not None
@@ -164,3 +167,7 @@ async def _child(module: str, *arguments: str, core: int) -> AsyncIterator[tuple
         except TimeoutError:
             process.kill()
             await process.wait()
+        complaints.seek(0)
+        if told := complaints.read(MAX_COMPLAINTS_BYTES).decode(errors="replace"):
+            print(f"{module} complained:\n{told}", file=sys.stderr)
+        complaints.close()

@@ -20,5 +20,8 @@ def test_an_event_is_no_command_and_nonsense_is_neither() -> None:
         control.decode_command(control.encode(control.Done(id=1)))
     with pytest.raises(msgspec.DecodeError):
         control.decode_event("{")
+    for nonsense in ('{"type":"say","deep":' + "[" * 60_000, b'{"type":"say","text":"\xff"}'):
+        with pytest.raises(msgspec.DecodeError):
+            control.decode_command(nonsense)
     with pytest.raises(msgspec.ValidationError):
         control.decode_command('{"type":"open_the_safe","id":1}')

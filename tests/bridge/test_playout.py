@@ -27,10 +27,14 @@ def heard_ms(heard: list[Heard]) -> float:
 
 
 class Carrier:
-    """Plays what it is sent in real time, ``lag_ms`` behind, and returns marks."""
+    """Plays what it is sent in real time, ``lag_ms`` behind, and returns marks, which takes ``back_ms``.
 
-    def __init__(self, out: Playout, lag_ms: float = 0.0) -> None:
-        self.out, self.lag_ms = out, lag_ms
+    dry_ms: for how long it had nothing to play in between.
+    """
+
+    def __init__(self, out: Playout, lag_ms: float = 0.0, back_ms: float = 0.0) -> None:
+        self.out, self.lag_ms, self.back_ms = out, lag_ms, back_ms
+        self.dry_ms = 0.0
         self.end_ms = 0.0
         self.due_marks: list[tuple[float, str]] = []
         self.most_ahead_ms = 0.0
@@ -42,11 +46,13 @@ class Carrier:
         pieces, _ = self.out.due(now_ms)
         for payload, name in pieces:
             ms = len(b64decode(payload)) / 8
+            if self.played_ms:
+                self.dry_ms += max(0.0, now_ms + self.lag_ms - self.end_ms)
             self.played_ms += ms
             self.end_ms = max(self.end_ms, now_ms + self.lag_ms) + ms
             self.most_ahead_ms = max(self.most_ahead_ms, self.end_ms - now_ms)
             if name:
-                self.due_marks.append((self.end_ms, name))
+                self.due_marks.append((self.end_ms + self.back_ms, name))
 
 
 def test_the_first_words_leave_at_once() -> None:
@@ -129,6 +135,21 @@ def test_hearing_follows_the_clock_and_keeps_offsets() -> None:
     assert out.playing == ""
 
 
+def test_marks_read_after_a_stall_of_ours_say_nothing_about_the_ear() -> None:
+    out = Playout()
+    out.push("a", speech(2000))
+    pieces, _ = out.due(0)
+    sent = sent_ms(pieces)
+    pieces, _ = out.due(sent - 100)
+    (name,) = marks(pieces)
+    sent += sent_ms(pieces)
+    out.stalled()
+    assert not out.marked(name, sent + 1000)
+    assert heard_ms(out.advance(sent + 1000)) == sent
+    pieces, _ = out.due(sent + 1000)
+    assert sent_ms(pieces) == playout.LEAD_MS
+
+
 def test_a_late_mark_moves_the_ear_back() -> None:
     out = Playout()
     carrier = Carrier(out, lag_ms=100)
@@ -138,6 +159,43 @@ def test_a_late_mark_moves_the_ear_back() -> None:
         carrier.tick(now_ms)
         total_ms += heard_ms(out.advance(now_ms))
     assert 840 <= total_ms <= 900
+
+
+@pytest.mark.parametrize(("lag_ms", "back_ms"), [(0, 0), (60, 40), (110, 80), (220, 120)])
+def test_the_way_there_and_back_lets_nobody_run_dry(lag_ms: float, back_ms: float) -> None:
+    out = Playout()
+    carrier = Carrier(out, lag_ms, back_ms)
+    out.push("a", speech(4000))
+    for now_ms in range(0, 5000, 10):
+        carrier.tick(now_ms)
+    assert carrier.played_ms == 4000
+    assert carrier.dry_ms == 0
+
+
+def test_a_carrier_far_behind_is_let_catch_up() -> None:
+    out = Playout()
+    out.push("a", speech(5000))
+    pieces, again_ms = out.due(0)
+    assert again_ms is not None
+    name = marks(pieces + out.due(again_ms)[0])[0]
+    assert out.marked(name, 2000)
+    sent = 0.0
+    for now_ms in range(2000, 3000, 20):
+        sent += sent_ms(out.due(now_ms)[0])
+    assert sent <= playout.LEAD_MS
+
+
+def test_a_carrier_that_never_returns_marks_makes_one_pause_and_no_more() -> None:
+    out = Playout()
+    carrier = Carrier(out, back_ms=10**9)
+    out.push("a", speech(6000))
+    for now_ms in range(0, 9000, 10):
+        carrier.tick(now_ms)
+    assert carrier.played_ms == 6000
+    assert 0 < carrier.dry_ms <= playout.MARK_PATIENCE_MS
+    name = carrier.due_marks[-1][1]
+    assert out.marked(name, 9000)
+    assert not out._unanswered
 
 
 def test_an_overdue_mark_stops_the_ear_and_with_it_the_sending() -> None:

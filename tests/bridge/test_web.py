@@ -521,7 +521,7 @@ async def test_a_carrier_that_takes_nothing_is_given_up(
     for _ in range(1000):
         stream.send("x" * 60_000)
     assert stream.unsent_bytes < web.MAX_UNSENT_BYTES + 100_000
-    assert await house.endings.get() == "we closed the stream"
+    assert await house.endings.get() == "the carrier took no more audio"
     transport.abort()
 
 
