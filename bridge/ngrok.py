@@ -142,10 +142,11 @@ class Agent:
         if self._child is not None:
             with suppress(OSError):
                 self._child.terminate()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_TERMINATE_S):
-                    while self._child.poll() is None:  # noqa: ASYNC110  There is no event for it.
-                        await asyncio.sleep(_LOOK_S)
+            # Not asyncio.timeout: before Python 3.11.3 it fails in a task that was cancelled.
+            for _ in range(round(_TERMINATE_S / _LOOK_S)):
+                if self._child.poll() is not None:
+                    break
+                await asyncio.sleep(_LOOK_S)
             self._kill()
             await self._in_thread(self._bury, self._child)
         self._thread.shutdown()

@@ -128,12 +128,12 @@ class OpenAIRealtime:
             return
         if not peer.goodbye() and deadline is not None and not deadline.expired():
             deadline.reschedule(0.0)
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._ended.wait()
-        except TimeoutError:
+        # Not asyncio.timeout: before Python 3.11.3 it fails in a task that was cancelled.
+        ending = asyncio.ensure_future(self._ended.wait())
+        await asyncio.wait([ending], timeout=CLOSE_S)
+        if not ending.done():
             peer.drop()
-            await self._ended.wait()
+        await ending
 
     # ── what is wanted ────────────────────────────────────────────────────────────────────
 

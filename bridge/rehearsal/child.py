@@ -98,9 +98,9 @@ async def open_rehearsal() -> AsyncIterator[Rehearsal]:
     finally:
         if process.stdin is not None:
             process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_PATIENCE_S):
-                await process.wait()
-        except TimeoutError:
+        # Not asyncio.timeout: before Python 3.11.3 it fails in a task that was cancelled.
+        ending = asyncio.ensure_future(process.wait())
+        await asyncio.wait([ending], timeout=STOP_PATIENCE_S)
+        if not ending.done():
             process.kill()
-            await process.wait()
+        await ending

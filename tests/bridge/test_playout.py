@@ -211,7 +211,7 @@ def test_an_overdue_mark_stops_the_ear_and_with_it_the_sending() -> None:
 def test_marks_that_never_come_are_given_up_and_the_clock_decides() -> None:
     out = Playout()
     out.push("a", speech(400))
-    pieces, again_ms = out.due(0)
+    _, again_ms = out.due(0)
     assert again_ms is not None
     out.due(again_ms)
     out.due(again_ms + 120)
