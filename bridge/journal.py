@@ -29,7 +29,7 @@ from bridge.control import CallView, Floor, Party, Phase, Recording, ToolView, T
 log = logging.getLogger("cordboard.journal")
 
 BATCH_S = 0.1
-ALIVE_S = 1.0
+ALIVE_S = 0.5
 RETRY_S = 1.0
 BUSY_MS = 2_000
 MAX_ENTRIES = 20_000
@@ -385,7 +385,8 @@ def _call_row(view: CallView, seen_ms: int) -> tuple[str, str, str, int, int, by
 
 def _ended_view(view: CallView, seen_ms: int, last_ms: int) -> CallView:
     """The call as it was when its bridge was last known to live."""
-    lasted_ms = seen_ms - view.started_unix_ms if view.started_unix_ms and view.clock_ms else 0
+    begun = view.clock_ms or view.phase in (Phase.CONNECTING, Phase.LIVE)
+    lasted_ms = seen_ms - view.started_unix_ms if view.started_unix_ms and begun else 0
     return msgspec.structs.replace(
         view,
         phase=Phase.ENDED,

@@ -222,8 +222,8 @@ class Picture:
     # ── what the caller asks for, and how long they wait ──
 
     def caller_said(self, text: str) -> None:
-        """Look through the caller's words for a wish that a person should know of."""
-        if ASKS_FOR_A_PERSON.search(text):
+        """Look through the caller's words for a wish that a person should know of: one that listens, does."""
+        if self.call.floor is not Floor.OPERATOR and ASKS_FOR_A_PERSON.search(text):
             self.need("person", "asks for a person")
 
     def barge_in(self, at_ms: float) -> None:

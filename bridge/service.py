@@ -336,6 +336,8 @@ async def _watch_rehearsal(rehearsal: Rehearsal, bridge: Bridge) -> None:
         for code, text in event.get("errors", ()):
             bridge.switchboard.notice(f"The telephone company refused something: {code} {text}", "")
             log.warning("the simulated telephone company refused something: Twilio error %s", code)
+        if event.get("event") == "refused":
+            bridge.switchboard.notice(f"No rehearsal call: {event.get('reason', '')}.", "", HealthState.RED)
     if not bridge.stopping.is_set():
         bridge.switchboard.notice("The rehearsal's telephone company stopped. Restart the window.", "", HealthState.RED)
 

@@ -78,6 +78,7 @@ class Session:
         self._talks = 0
         self._took_over_ms = 0.0
         self._fault: Exception | None = None
+        self._closed = False
         self._stall_s = math.inf
         self._caller_ms = 0
         self._fresh_ms = 0.0
@@ -137,11 +138,14 @@ class Session:
         task.add_done_callback(self._work.discard)
 
     def end(self, cause: str) -> None:
-        """Whatever happened: the call is over, its files are closed."""
-        if self.call.phase is not Phase.ENDED:
-            self.apply(calls.StreamStopped(cause))
-        if self.call.phase is not Phase.ENDED:
-            self.apply(calls.CarrierEnded(cause))
+        """Whatever happened: the call is over, its files are closed. Never raises."""
+        for last in (calls.StreamStopped(cause), calls.CarrierEnded(cause)):
+            if self.call.phase is not Phase.ENDED:
+                try:
+                    self.apply(last)
+                except Exception:
+                    log.exception("a call did not end as it should")
+        self._finish()
 
     def stream_over(self, why: str) -> None:
         """The media stream has ended, or its socket is gone."""
@@ -280,18 +284,29 @@ class Session:
             self.apply(calls.EndOverdue())
 
     def _finish(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         for timer in (self._tick_timer, self._end_timer):
             if timer is not None:
                 timer.cancel()
-        self._take_frames()
-        if self._line is not None:
-            self._line.cut(clear=False)
-        self.picture.finish()
-        for tool in self.picture.tools.values():
-            self.house.journal.tool(tool)
+        for last in (self._take_frames, self._hang_up_ear, self.picture.finish, self._keep_tools):
+            try:
+                last()
+            except Exception:
+                # What ended the call by a fault may well fail here again.
+                log.exception("the last of a call was lost")
         if self._recorder is not None:
             self._recorder.close()
         self.finished.set()
+
+    def _hang_up_ear(self) -> None:
+        if self._line is not None:
+            self._line.cut(clear=False)
+
+    def _keep_tools(self) -> None:
+        for tool in self.picture.tools.values():
+            self.house.journal.tool(tool)
 
     # ── what the carrier sends ──
 

@@ -181,9 +181,10 @@ class Switchboard:
                 watcher.changed(call_id, key)
 
     def notice(self, text: str, call_id: str, state: HealthState = HealthState.AMBER) -> None:
-        """Tell every operator, now and on attaching."""
+        """Tell every operator; where nobody is attached, the first who comes."""
         notice = control.Notice(text=text, state=state, call_id=call_id)
-        self.notices.append(notice)
+        if not self.watchers:
+            self.notices.append(notice)
         for watcher in self.watchers:
             watcher.tell(notice)
 
@@ -250,6 +251,8 @@ class Switchboard:
                     raise NotAllowed("This is a real line; there is no rehearsal to start.")
                 self.rehearse(scenario)
             case control.Shutdown(end_calls=end_calls):
+                if self.rehearse is not None and any(other.name != console for other in self.watchers):
+                    raise NotAllowed("Another window is at this rehearsal; it goes on until the last one is closed.")
                 if self.live_count and not end_calls:
                     raise NotAllowed(
                         f"{self.live_count} call(s) are up. End them first, or say that they may be ended."
@@ -294,6 +297,8 @@ class Switchboard:
     def attach(self, watcher: Watcher) -> None:
         """From now on this console is told of changes; its floor is its own again."""
         self.watchers.append(watcher)
+        while self.notices:
+            watcher.tell(self.notices.popleft())
         timer = self._returns.pop(watcher.name, None)
         if timer is not None:
             timer.cancel()

@@ -126,6 +126,10 @@ class MediaStream:
         A PeerError of ``on_text`` is counted and that message dropped, and so is a binary message.
         With `MAX_BAD_MESSAGES_A_SECOND` of them within a second the stream is closed.
         """
+        # In a task of its own: a frame then wakes that one, and not all who wait for this.
+        return await asyncio.create_task(self._read(on_text))
+
+    async def _read(self, on_text: Callable[[str], None]) -> str:
         receive, text_type = self._socket.receive, WSMsgType.TEXT
         while True:
             message = await receive()

@@ -59,6 +59,8 @@ opened. One rehearsal call runs in the same window offscreen instead; for real c
 a window use: cordboard bridge
 """
 
+RESOURCES = Path(__file__).resolve().parents[1] / "resources"
+
 DISPLAYLESS_PLATFORMS = ("vnc", "linuxfb", "eglfs")
 """Qt platforms that show a window without X11 or Wayland."""
 
@@ -70,6 +72,21 @@ def has_display(environment: Mapping[str, str], platform: str = sys.platform) ->
     if environment.get("QT_QPA_PLATFORM", "").split(":")[0] in DISPLAYLESS_PLATFORMS:
         return True
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
+def is_wav(path: Path) -> bool:
+    """Whether a file begins as every WAV file does."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head[:4] == b"RIFF" and head[8:] == b"WAVE"
+
+
+def scenarios() -> list[str]:
+    """The conversations that ship with the program."""
+    return sorted(path.stem for path in (RESOURCES / "scenarios").glob("*.toml"))
 
 
 def main(words: list[str] | None = None) -> int:
@@ -125,6 +142,10 @@ def rehearse(words: list[str]) -> int:
             parser.error("--caller is one call of its own: leave --calls and --scenario away")
         if not given.caller.is_file():
             parser.error(f"--caller: there is no file {given.caller}")
+        if not is_wav(given.caller):
+            parser.error(f"--caller: {given.caller} is not a WAV file")
+    if given.scenario and given.scenario not in scenarios():
+        parser.error(f"--scenario: there is none called {given.scenario}; choose from {', '.join(scenarios())}")
     headless = given.headless or not has_display(os.environ)
     if headless and not given.headless:
         print(NO_DISPLAY, flush=True)
@@ -133,6 +154,10 @@ def rehearse(words: list[str]) -> int:
     from console.rehearse import Plan, run_headless, run_in_window
 
     plan = Plan.make(given.calls or (1 if headless else 3), given.scenario, given.caller, given.out)
+    try:
+        plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out: {plan.folder} cannot be made ({error.strerror})")
     return run_headless(plan) if headless else run_in_window(plan)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.control import CallView, Floor, Verb
+from console.names import operator_word, told
 
 CONTEXT = "actions"
 """Translation context of every text in this module."""
@@ -256,7 +257,7 @@ def _why_not(verb: Verb, call: CallView | None, me: str, lost: bool) -> str:
     if lost:
         return BRIDGE_LOST
     if verb not in call.allowed:
-        return call.why_not.get(verb, NOT_NOW)
+        return told(call.why_not.get(verb, NOT_NOW), me)
     if verb is Verb.HAND_BACK and call.floor_holder not in ("", me):
-        return HELD_BY_OTHER.format(holder=call.floor_holder)
+        return HELD_BY_OTHER.format(holder=operator_word(call.floor_holder, me))
     return ""

@@ -154,8 +154,11 @@ class App:
         try:
             async with asyncio.timeout(SHUTDOWN_S):
                 await self.link.send(control.Shutdown, end_calls=stops)
-        except (Refused, LinkLost, TimeoutError) as error:
-            log.info("the bridge goes on: %s", error)
+        except Refused as refused:
+            log.info("the bridge goes on: %s", refused)
+            return False
+        except (LinkLost, TimeoutError) as error:
+            log.info("the bridge does not answer: %s", type(error).__name__)
             return self._is_rehearsal()
         return True
 

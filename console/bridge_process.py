@@ -202,7 +202,8 @@ class BridgeProcess:
                 )
             self._mark.write_text(str(self._child.pid))
         except OSError as error:
-            raise BridgeFailed(f"The bridge could not be started: {error.strerror or error}.") from error
+            why = error.strerror or error
+            raise BridgeFailed(f"The bridge could not be started in {self.home}: {why}.") from error
         log.info("bridge started, pid %d", self._child.pid)
 
     def _printed(self) -> list[str]:

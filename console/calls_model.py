@@ -14,6 +14,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 
 from bridge.control import CallView, Party, Phase
 from console.desk import Desk
+from console.names import told
 from console.store import Call
 from console.telephone import spaced
 from console.timeline import clock_text
@@ -131,6 +132,10 @@ class CallsModel(QAbstractListModel):
         """Where a call stands, -1 when it is not shown."""
         return next((place for place, row in enumerate(self._rows) if row.call_id == call_id and call_id), -1)
 
+    def first_call(self) -> str:
+        """The topmost call's id, "" when none is shown."""
+        return next((row.call_id for row in self._rows if row.call_id), "")
+
     def call_at(self, index: QModelIndex | QPersistentModelIndex) -> Call | None:
         """The call of a row; None for a heading."""
         row = self._rows[index.row()] if 0 <= index.row() < len(self._rows) else None
@@ -175,4 +180,5 @@ class CallsModel(QAbstractListModel):
         needs = self.tr("needs you: {why}").format(why=view.needs[0]) if view.needs else ""
         clock = clock_text(self._desk.clock_ms(view.call_id))
         number = spaced(view.number) or self.tr("Number withheld")
-        return ", ".join(filter(None, (number, needs, view.profile, view.direction, view.activity, clock)))
+        activity = told(view.activity, self._desk.link.me)
+        return ", ".join(filter(None, (number, needs, view.profile, view.direction, activity, clock)))

@@ -16,6 +16,7 @@ from bridge import control
 from bridge.control import CallView, Phase, Verb
 from console.actions import BY_NAME, BY_VERB, CONTEXT, Action, Face, face
 from console.link import Link, LinkLost, LinkState, Refused, monotonic_ms
+from console.names import told
 from console.store import Call, Store
 
 TELL_PENDING_AFTER_MS = 300.0
@@ -172,7 +173,7 @@ class Desk(QObject):
             case None:
                 self.done.emit(pending.call_id, verb, pending.text)
             case Refused():
-                self.refused.emit(pending.call_id, verb, str(error), pending.text)
+                self.refused.emit(pending.call_id, verb, told(str(error), self.link.me), pending.text)
             case LinkLost():
                 reason = self.tr("The bridge was lost before it answered. Look again when the link is back.")
                 self.refused.emit(pending.call_id, verb, reason, pending.text)

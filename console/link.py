@@ -74,6 +74,7 @@ class Link(QObject):
         self.reason = ""
         self.since_ms = monotonic_ms()
         self.seen_ms: dict[str, float] = {}
+        self.heard_ms = self.since_ms
         self._console = console
         self._find = find
         self._last_id = 0
@@ -100,6 +101,10 @@ class Link(QObject):
     def age_ms(self) -> float:
         """How long the link has been in its state."""
         return monotonic_ms() - self.since_ms
+
+    def silent_ms(self) -> float:
+        """How long the bridge has said nothing. While a call is up it speaks several times a second."""
+        return monotonic_ms() - self.heard_ms
 
     def retry(self) -> None:
         """Try again now, after FAILED or in the pause between two attempts."""
@@ -204,6 +209,7 @@ class Link(QObject):
                 await socket.send(message)
 
     def _receive(self, text: str | bytes) -> None:
+        self.heard_ms = monotonic_ms()
         try:
             event = control.decode_event(text)
         except msgspec.DecodeError as error:

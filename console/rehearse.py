@@ -18,7 +18,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 from bridge import control
-from bridge.control import Phase, Recording
+from bridge.control import HealthState, Phase, Recording
 from console.app import App, make_qt, open_window, run_in
 from console.link import LinkState
 from console.rehearsal_operator import Operator
@@ -34,7 +34,7 @@ RECORDING_S = 5.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to rehearse, and the folder for all of it."""
+    """What to rehearse, and the folder for all of it; its ``home`` must be there when the rehearsal runs."""
 
     calls: int
     scenario: str
@@ -63,14 +63,12 @@ class Plan:
 
 def run_in_window(plan: Plan) -> int:
     """The ordinary window on a rehearsal of its own."""
-    plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     print(f"Everything of this rehearsal is kept in {plan.folder}", flush=True)
     return open_window(plan.home, plan.arguments)
 
 
 def run_headless(plan: Plan) -> int:
     """Offscreen, to the end of the last call. 0 when each was completed."""
-    plan.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = Settings(plan.home / "console.ini")
     settings.theme = "dark"
     rehearsal: list[RehearsalApp] = []
@@ -97,7 +95,7 @@ class RehearsalApp(App):
         self._news = asyncio.Event()
         self.link.call_changed.connect(self._on_call_changed)
         self.link.state_changed.connect(self._on_state_changed)
-        self.link.noticed.connect(lambda notice: self.report.say("Notice", notice.text))
+        self.link.noticed.connect(self._on_notice)
 
     async def run(self) -> None:
         """The app, and beside it the one who watches."""
@@ -166,6 +164,8 @@ class RehearsalApp(App):
         while not predicate():
             if self.link.state is LinkState.FAILED:
                 raise Trouble(f"The bridge failed:\n{self.link.reason}")
+            if self.trouble:
+                raise Trouble(self.trouble)
             self._news.clear()
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -189,6 +189,12 @@ class RehearsalApp(App):
         if call is not None and call.view.phase is Phase.ENDED and call_id not in self._ended:
             both_spoke = {turn.speaker for turn in call.turns.values()} >= {control.Party.CALLER, control.Party.AI}
             self._ended[call_id] = call.view.end_cause in COMPLETED and both_spoke
+
+    def _on_notice(self, notice: control.Notice) -> None:
+        self.report.say("Notice", notice.text)
+        if notice.state is HealthState.RED and not self.store.calls:
+            self.trouble = notice.text
+        self._news.set()
 
     def _on_state_changed(self) -> None:
         self._news.set()

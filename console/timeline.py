@@ -144,35 +144,51 @@ def ticks_ms(first_ms: float, last_ms: float, ms_per_px: float, apart_px: float)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a marker's word goes: its row from the top, and how wide it may be (0: shape only)."""
+    """Where a marker's word goes: its row from the top, and how wide it may be (0: shape only).
+
+    before: it stands before its shape, not after it.
+    """
 
     row: int
     width_px: float
+    before: bool = False
 
 
-def placed(marks: Sequence[tuple[float, float]], rows: int, gap_px: float, least_px: float) -> list[Place]:
+def placed(
+    marks: Sequence[tuple[float, float]], rows: int, gap_px: float, least_px: float, end_px: float = float("inf")
+) -> list[Place]:
     """Places for words that must not touch, each beginning at its own x.
 
     marks: (x, width wanted) with x never falling. Each takes the first row that is free there;
     where none is, the row whose word ends first gives way: that word is shortened, down to its
     shape alone when fewer than ``least_px`` would be left. Where the view begins plays no part,
-    so words keep their rows while time moves on.
+    so words keep their rows while time moves on. A word that would reach beyond ``end_px``, where
+    a call is over, stands before its shape.
     """
     places: list[Place] = []
     newest: list[int | None] = [None] * rows
 
-    def end_px(row: int) -> float:
+    def free_px(row: int) -> float:
         index = newest[row]
         return float("-inf") if index is None else marks[index][0] + places[index].width_px + gap_px
 
     for index, (x, width) in enumerate(marks):
-        row = next((row for row in range(rows) if end_px(row) <= x), None)
+        row = next((row for row in range(rows) if free_px(row) <= x), None)
         if row is None:
-            row = min(range(rows), key=end_px)
+            row = min(range(rows), key=free_px)
             before = newest[row]
             assert before is not None
             room = x - marks[before][0] - gap_px
             places[before] = Place(row, room if room >= least_px else 0.0)
         places.append(Place(row, width))
         newest[row] = index
+    for index, (x, width) in enumerate(marks):
+        place = places[index]
+        if not place.width_px or x + place.width_px <= end_px:
+            continue
+        places[index] = Place(place.row, width, before=True)
+        for at in reversed([at for at in range(index) if places[at].row == place.row]):
+            room = 0.0 if places[at].before else x - width - gap_px - marks[at][0]
+            if room < places[at].width_px:
+                places[at] = Place(place.row, room if room >= least_px else 0.0)
     return places

@@ -13,6 +13,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from bridge.control import Party, ToolState, ToolView, TurnKind, TurnState, TurnView
+from console.names import YOU, told
 from console.timeline import clock_text, span_text
 
 MASK = "••••"
@@ -20,6 +21,15 @@ FOLD_CHARS = 64
 """Longer values fold."""
 
 FOLD_RESULT_CHARS = 160
+FOLD_ITEM_CHARS = 96
+FOLD_ITEMS = 3
+"""Of a list of objects so many are shown, each on a line of its own."""
+
+ONE_LINE_CHARS = 80
+"""A call and its result stand on one line when they are no longer than this together."""
+
+BREAK = "\u2028"
+INDENT = "  "
 
 SECRET_WORDS = frozenset(
     [
@@ -113,7 +123,7 @@ class Entry:
     @property
     def plain(self) -> str:
         """The whole line as it is copied."""
-        words = self.text.replace("\u2028", "  ")
+        words = self.text.replace(BREAK, "  ")
         tail = f" [{self.pill}]" if self.pill else ""
         state = f" [{self.card.status}]" if self.card is not None else ""
         return f"{self.time}  {self.who}: {words}{state}{tail}"
@@ -135,13 +145,11 @@ _SPOKEN_BY = {
 _TO_AI = {TurnKind.WHISPER: "Whisper: ", TurnKind.ASK: "Ask: "}
 
 
-def operator_word(holder: str, ours: str) -> str:
-    """What to call the desk's side of a call whose floor ``holder`` has, at the console named ``ours``."""
-    return holder if holder and holder != ours else "You"
+def turn_entry(turn: TurnView, operator: str = YOU, ours: str = "") -> Entry:
+    """One turn as a line.
 
-
-def turn_entry(turn: TurnView, operator: str = "You") -> Entry:
-    """One turn as a line. operator: the word for whoever holds the desk's side of this call."""
+    operator: the word for whoever holds the desk's side of this call. ours: this console's name.
+    """
     time = clock_text(turn.start_ms)
     who, role = _SPOKEN_BY[turn.speaker]
     if turn.speaker is Party.OPERATOR:
@@ -156,7 +164,7 @@ def turn_entry(turn: TurnView, operator: str = "You") -> Entry:
             runs = Run("Say: ", Ink.PLAIN), *_words(turn)
             return Entry(time, operator, "operator", runs, pill, pill_role, italic=True)
         case TurnKind.NOTE:
-            return Entry(time, "Note", "dim", (Run(seen(turn.text), Ink.DIM),), pill, pill_role)
+            return Entry(time, "Note", "dim", (Run(seen(told(turn.text, ours)), Ink.DIM),), pill, pill_role)
         case _:
             return Entry(time, who, role, _words(turn), pill, pill_role)
 
@@ -181,10 +189,15 @@ def _words(turn: TurnView) -> tuple[Run, ...]:
     return tuple(run for run in runs if run.text)
 
 
+def _within(operator: str) -> str:
+    """The word for an operator inside a sentence."""
+    return operator[0].lower() + operator[1:] if operator.startswith(YOU) else operator
+
+
 def _pill(turn: TurnView, operator: str) -> tuple[str, str]:
     words = []
     if turn.state is TurnState.CUT:
-        by = {Party.CALLER: " by caller", Party.OPERATOR: f" by {operator.lower() if operator == 'You' else operator}"}
+        by = {Party.CALLER: " by caller", Party.OPERATOR: f" by {_within(operator)}"}
         heard = f"{turn.heard_ms / 1000:.1f} s heard" if turn.heard_ms else "nothing heard"
         words.append(f"cut off{by.get(turn.cut_by, '')} · {heard}")
     if turn.remark:
@@ -212,20 +225,25 @@ def tool_entry(tool: ToolView, unfolded: bool = False) -> Entry:
     arguments, folds = _shown(tool.arguments, unfolded, FOLD_CHARS)
     result, folds_too = _shown(tool.result, unfolded, FOLD_RESULT_CHARS)
     runs = [Run(seen(tool.name), Ink.NAME)]
-    details = f"{arguments} → {result}" if arguments and result else f"→ {result}" if result else arguments
-    if details:
-        runs.append(Run("\u2028" + details, Ink.CODE))
+    lines = [*arguments, *([f"→ {result[0]}", *result[1:]] if result else [])]
+    if len(arguments) == len(result) == 1 and len(" ".join(lines)) <= ONE_LINE_CHARS:
+        lines = [" ".join(lines)]
+    runs += [Run(BREAK + line, Ink.CODE) for line in lines]
     if folds or folds_too:
         runs.append(Run("  less" if unfolded else "  more", Ink.LINK))
     who_role = {CardState.CALM: "fine", CardState.WAITING: "operator", CardState.FAILED: "danger"}[frame]
     return Entry(clock_text(tool.start_ms), "Tool", who_role, tuple(runs), card=Card(word + took, role, frame))
 
 
-def _shown(text: str, unfolded: bool, fold_chars: int) -> tuple[str, bool]:
-    """A JSON text for reading, and whether anything in it is long enough to fold."""
+def _shown(text: str, unfolded: bool, fold_chars: int) -> tuple[list[str], bool]:
+    """A JSON text as lines for reading, and whether anything in it is long enough to fold.
+
+    What is simple stands on the first line as ``key=value``; each list of objects follows as its
+    name, how many there are, and one line an object.
+    """
     text = text.strip()
     if not text:
-        return "", False
+        return [], False
     folds = False
 
     def folded(words: str, chars: int) -> str:
@@ -235,14 +253,37 @@ def _shown(text: str, unfolded: bool, fold_chars: int) -> tuple[str, bool]:
         folds = True
         return words if unfolded else words[: chars - 1] + "…"
 
+    def table(name: str, items: list[dict[str, Any]]) -> list[str]:
+        nonlocal folds
+        shown = items if unfolded else items[:FOLD_ITEMS]
+        folds = folds or len(items) > FOLD_ITEMS
+        rows = [folded(_pairs(item), FOLD_ITEM_CHARS) for item in shown]
+        more = [f"… and {len(items) - len(shown)} more"] if len(items) > len(shown) else []
+        return [f"{name} ({len(items)})", *(INDENT + row for row in (*rows, *more))]
+
     try:
         value = _masked(json.loads(text))
-        if isinstance(value, dict):
-            pairs = [f"{seen(str(key))}={folded(_value(item), fold_chars)}" for key, item in value.items()]
-            return ", ".join(pairs), folds
-        return folded(seen(value) if isinstance(value, str) else _value(value), fold_chars), folds
+        if _is_table(value):
+            return table("items", value), folds
+        if not isinstance(value, dict):
+            return [folded(seen(value) if isinstance(value, str) else _value(value), fold_chars)], folds
+        tables = {key: item for key, item in value.items() if _is_table(item)}
+        simple = [f"{seen(key)}={folded(_value(item), fold_chars)}" for key, item in value.items() if key not in tables]
+        lines = [", ".join(simple)] if simple else []
+        for key, items in tables.items():
+            lines += table(seen(key), items)
+        return lines, folds
     except (ValueError, RecursionError):
-        return folded(seen(_masked_text(text)), fold_chars), folds
+        return [folded(seen(_masked_text(text)), fold_chars)], folds
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is a list of objects, which reads badly on one line."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _pairs(item: dict[str, Any]) -> str:
+    return ", ".join(f"{seen(key)}={_value(part)}" for key, part in item.items())
 
 
 def _value(value: Any) -> str:

@@ -197,6 +197,7 @@ class Window(QMainWindow):
         desk.selection_changed.connect(self._show_selection)
         desk.refused.connect(self._on_refused)
         self.top.filtered.connect(self.calls.set_filter)
+        self.top.filter.chosen.connect(self.calls.choose)
         self.top.filter.left.connect(self.calls.list.setFocus)
         self.top.rehearsal_wanted.connect(self._rehearse)
         self.top.real_line_wanted.connect(self.real_line_wanted)

@@ -206,7 +206,8 @@ class OpenAIRealtime:
         self._flush()
 
     def _received(self, texts: list[bytes]) -> None:
-        now_ms = _now_ms()
+        # On the hot path out: no calls to spare here either.
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
         was_ready = self.wire.ready
         for text in texts:
             if self._open is None or self._listener is None:
@@ -214,7 +215,8 @@ class OpenAIRealtime:
             self.wire.receive(text, now_ms, self._listener)
         if self.wire.ready and not was_ready:
             self._expect(None)
-        self._flush()
+        if self.wire.out:
+            self._flush()
 
     def _tick(self) -> None:
         if self._open is not None and self._listener is not None:

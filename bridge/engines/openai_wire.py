@@ -72,8 +72,9 @@ class Config:
 class Wire:
     """One session's side of the protocol.
 
-    ready: configured. dropped_deltas, malformed: speech of cut or foreign replies, and messages
-    that could not be read. unknown: names of messages we do not know, with how often they came.
+    ready: configured. out: what `take` will return. dropped_deltas, malformed: speech of cut or
+    foreign replies, and messages that could not be read. unknown: names of messages we do not
+    know, with how often they came.
     """
 
     def __init__(self, config: Config, prices: Mapping[str, Rates] | None = None) -> None:
@@ -85,7 +86,7 @@ class Wire:
         self._rates = told.rates_for(config.model, prices or {})
         self._transcriber_rates = told.rates_for(TRANSCRIBER, prices or {})
         self._arbiter = Arbiter(self._put)
-        self._out: list[tuple[str, bytes]] = []
+        self.out: list[tuple[str, bytes]] = []
         self._early: list[tuple[str, bytes]] = []
         self._kept: deque[tuple[str, int]] = deque()
         self._numbered = 0
@@ -99,7 +100,7 @@ class Wire:
 
     def take(self) -> list[tuple[str, bytes]]:
         """What to send now, in order: (message name, JSON text in UTF-8)."""
-        out, self._out = self._out, []
+        out, self.out = self.out, []
         return out
 
     def open(self) -> None:
@@ -122,7 +123,7 @@ class Wire:
         if self._config.model.startswith("gpt-realtime-2") and not self._config.model.startswith("gpt-realtime-20"):
             # Older models refuse the field, and those have dates in their names (-2025-08-28).
             session["reasoning"] = {"effort": "low"}
-        self._write(self._out, "session.update", session=session)
+        self._write(self.out, "session.update", session=session)
 
     def hear(self, payload: str, at_ms: int) -> bytes | None:
         """The message that carries this frame, or None when it is kept until the session is ready."""
@@ -199,7 +200,7 @@ class Wire:
         }
 
     def _put(self, name: str, **fields: Any) -> str:
-        return self._write(self._out if self.ready else self._early, name, **fields)
+        return self._write(self.out if self.ready else self._early, name, **fields)
 
     def _write(self, out: list[tuple[str, bytes]], name: str, **fields: Any) -> str:
         """Queue a message; its event_id is its name and a number, for the peer's errors to point at."""
@@ -278,10 +279,10 @@ class Wire:
             return
         self.ready = True
         self._arbiter.ready()
-        self._out += self._early
+        self.out += self._early
         self._early.clear()
         for payload, at_ms in self._kept:
-            self._out.append((APPEND, self.hear(payload, at_ms) or b""))
+            self.out.append((APPEND, self.hear(payload, at_ms) or b""))
         self._kept.clear()
         listener.on_event(Ready(message.session.model or self._config.model, self._expires_unix_ms))
 

@@ -174,7 +174,8 @@ class PeerSocket(asyncio.Protocol):
         except Exception as error:
             # Whatever it is, it ends this call and no other.
             self._end(error)
-        self._flush()
+        if self.protocol.writes:
+            self._flush()
         refusal, violation, close = self.protocol.handshake_exc, self.protocol.parser_exc, self.protocol.close_rcvd
         if refusal is not None:
             self._end(Refused(refusal.response.status_code if isinstance(refusal, InvalidStatus) else 0))

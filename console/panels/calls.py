@@ -17,10 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bridge.control import CallView, Floor, Phase
+from bridge.control import CallView, Phase
 from console import theme
 from console.calls_model import ID_ROLE, SECTION_ROLE, CallsModel, dot_role
 from console.desk import Desk
+from console.names import told
 from console.store import Call
 from console.telephone import spaced
 from console.timeline import clock_text
@@ -122,7 +123,8 @@ class CallDelegate(QStyledItemDelegate):
         painter.setBrush(colours.role(role))
         painter.drawEllipse(QPointF(box.left() + radius, box.center().y() + 0.5), radius, radius)
         words = colours.dim if role in ("dim", "faint") else colours.role(role)
-        _text(painter, box.adjusted(theme.px(13), 0, 0, 0), self._activity(view), theme.font(12.5), words)
+        activity = told(view.activity, self._desk.link.me)
+        _text(painter, box.adjusted(theme.px(13), 0, 0, 0), activity, theme.font(12.5), words)
 
     def _paint_badge(self, painter: QPainter, room: QRect, words: str) -> None:
         colours, font = theme.current(), theme.font(11)
@@ -139,11 +141,6 @@ class CallDelegate(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(colours.operator)
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, shown)
-
-    def _activity(self, view: CallView) -> str:
-        if view.floor is Floor.OPERATOR and view.floor_holder == self._desk.link.me:
-            return self.tr("You have the floor")
-        return view.activity
 
     def _direction(self, direction: str) -> str:
         return {"inbound": self.tr("inbound"), "outbound": self.tr("outbound")}.get(direction, direction)
@@ -174,6 +171,7 @@ class CallsPanel(QFrame):
         self.list = CallList()
         self.nothing = QLabel()
         self._delegate = CallDelegate(desk, self.list)
+        self._syncing = False
         self._build()
         self._faded = QGraphicsOpacityEffect(self)
         self._faded.setOpacity(STALE_OPACITY)
@@ -202,15 +200,25 @@ class CallsPanel(QFrame):
         column.addWidget(self.list, 1)
 
     def set_filter(self, words: str) -> None:
-        """Only the calls with these words."""
+        """Only the calls with these words. Which call is selected is not the filter's to change."""
+        self._syncing = True
         self.model.set_filter(words)
+        self._syncing = False
         self.nothing.setText(self.tr("No call has these words") if words else self.tr("No calls yet"))
         self._after_sync()
 
     def refresh(self) -> None:
         """Take the store's calls in their order."""
+        self._syncing = True
         self.model.sync()
+        self._syncing = False
         self._after_sync()
+
+    def choose(self) -> None:
+        """Select the first call in the list, unless the selected one is in it."""
+        first = self.model.first_call()
+        if first and self.model.row_of(self._desk.selected) < 0:
+            self._desk.select(first)
 
     def tick(self) -> None:
         """Clocks and waveforms of the rows in sight: a few times a second."""
@@ -237,7 +245,8 @@ class CallsPanel(QFrame):
             self.list.scrollTo(index)
 
     def _on_current_changed(self, current: QModelIndex, _: QModelIndex) -> None:
-        call = self.model.call_at(current)
+        # Where a row went away, Qt makes its neighbour the current one; nobody has chosen that.
+        call = None if self._syncing else self.model.call_at(current)
         if call is not None:
             self._desk.select(call.view.call_id)
 

@@ -254,6 +254,9 @@ class ControlsPanel(QFrame):
             tooltip = self._tooltip(action, now.tooltip, now.why_not)
             button.set_face(QCoreApplication.translate(CONTEXT, now.title), action.key, tooltip)
             button.setEnabled(view is not None)
+        if view is None and self.line.hasFocus():
+            # Qt would pass the focus on to whatever comes next, and Space would press that.
+            self.line.left.emit()
         self.line.setEnabled(view is not None)
         self._refresh_floor()
         self._refresh_status()

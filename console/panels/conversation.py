@@ -23,9 +23,9 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, 
 
 from bridge.control import Phase, TurnState, TurnView
 from console import theme
+from console.names import YOU, operator_word
 from console.store import Call, Store
 from console.theme import px
-from console.transcript_model import operator_word
 from console.widgets.entry_layout import Look, utf16_slice
 from console.widgets.line_column import LineColumn
 
@@ -43,7 +43,7 @@ class ConversationPanel(QAbstractScrollArea):
         super().__init__(parent)
         self._store = store
         self._call: Call | None = None
-        self._column = LineColumn(None, Look.for_width(px(600)), "You", set(), False)
+        self._column = LineColumn(None, Look.for_width(px(600)), YOU, "", set(), False)
         self._stuck = True
         self._settling = False
         self._stale = False
@@ -144,9 +144,12 @@ class ConversationPanel(QAbstractScrollArea):
         return self._call is not None and self._call.view.phase is Phase.ENDED
 
     @property
+    def _ours(self) -> str:
+        return self._store.attached.console if self._store.attached is not None else ""
+
+    @property
     def _operator_now(self) -> str:
-        ours = self._store.attached.console if self._store.attached is not None else ""
-        return operator_word(self._call.view.floor_holder, ours) if self._call is not None else "You"
+        return operator_word(self._call.view.floor_holder, self._ours) if self._call is not None else YOU
 
     # ── what is seen of it ────────────────────────────────────────────────────────────────
 
@@ -154,7 +157,7 @@ class ConversationPanel(QAbstractScrollArea):
         """Another call, width or theme: nothing that was measured holds any more."""
         anchor = self._top_spot()
         look = Look.for_width(self.viewport().width())
-        self._column = LineColumn(self._call, look, self._operator_now, self._unfolded, self._unfold_all)
+        self._column = LineColumn(self._call, look, self._operator_now, self._ours, self._unfolded, self._unfold_all)
         self.verticalScrollBar().setSingleStep(px(30))
         self._settle(anchor)
         self.viewport().update()

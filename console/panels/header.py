@@ -6,9 +6,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGraphicsOpacityEffect, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from bridge.control import CallView, Floor, Phase, Recording
+from bridge.control import CallView, Floor, Party, Phase, Recording
 from console import theme
 from console.desk import Desk
+from console.names import operator_word
 from console.telephone import spaced
 from console.timeline import clock_text
 from console.widgets.state_chip import StateChip
@@ -70,6 +71,10 @@ class HeaderPanel(QFrame):
         words_recording, role_recording = self._recording_words(view)
         self.recording.set(words_recording, role_recording)
         self.recording.setVisible(bool(words_recording))
+        layout = self.layout()
+        if layout is not None:
+            # At once, since a picture may be taken before the event loop comes to it.
+            layout.activate()
         self.tick()
         if floor_before is not None and floor_before is not view.floor:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
@@ -113,13 +118,18 @@ class HeaderPanel(QFrame):
             case _, Floor.OPERATOR if view.floor_holder in ("", self._desk.link.me):
                 return self.tr("You have the floor"), "operator"
             case _, Floor.OPERATOR:
-                return self.tr("{holder} has the floor").format(holder=view.floor_holder), "operator"
+                return self._other_has_the_floor(view), "operator"
             case _, Floor.HOLD:
                 return self.tr("On hold"), "dim"
+            case _ if view.ai_muted and view.speaking is Party.AI:
+                return self.tr("AI muted · Say is heard"), "operator"
             case _ if view.ai_muted:
                 return self.tr("AI muted · nobody is heard"), "operator"
             case _:
                 return self.tr("Nobody is heard"), "dim"
+
+    def _other_has_the_floor(self, view: CallView) -> str:
+        return self.tr("{holder} has the floor").format(holder=operator_word(view.floor_holder, self._desk.link.me))
 
     def _recording_words(self, view: CallView) -> tuple[str, str]:
         match view.recording:

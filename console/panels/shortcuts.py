@@ -48,7 +48,8 @@ class ShortcutSheet(QDialog):
         column.setContentsMargins(0, 0, 0, theme.px(14))
         column.addWidget(scroll, 1)
         column.addWidget(close, 0, Qt.AlignmentFlag.AlignHCenter)
-        self.resize(theme.px(720), theme.px(640))
+        room_px = parent.height() - theme.px(80) if parent is not None else theme.px(640)
+        self.resize(theme.px(720), min(room_px, body.sizeHint().height() + theme.px(80)))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """The key that opened it also closes it."""

@@ -18,6 +18,9 @@ from console.timeline import span_text
 from console.widgets.key_button import KeyButton
 
 AGE_SHOWN_AFTER_MS = 2000.0
+SILENT_AFTER_MS = 3000.0
+"""A bridge with calls up that has told nothing for so long may have stopped."""
+
 NOTICE_ROLES = {HealthState.GREEN: "fine", HealthState.AMBER: "operator", HealthState.RED: "danger"}
 
 
@@ -191,16 +194,20 @@ class Banner(QFrame):
 
 
 class LostBanner(Banner):
-    """The bridge is lost: since when, and that calls go on."""
+    """The bridge is lost, or has fallen silent: since when, and what that means."""
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._desk = desk
 
     def refresh(self) -> None:
-        """Shown exactly while a bridge that was there is lost."""
-        link = self._desk.link
-        had_state = bool(self._desk.store.calls) or self._desk.store.attached is not None
+        """Shown exactly while a bridge that was there is lost or silent."""
+        link, store = self._desk.link, self._desk.store
+        had_state = bool(store.calls) or store.attached is not None
+        if not link.lost and store.live_count and link.silent_ms() >= SILENT_AFTER_MS:
+            words = self.tr("No word from the bridge for {age}. What you see may be out of date.")
+            self.say(words.format(age=span_text(link.silent_ms() // 1000 * 1000)), "operator", closable=False)
+            return
         if not link.lost or not had_state:
             self.hide()
             return
@@ -236,6 +243,10 @@ class NoticeBanner(Banner):
         self.call_id = notice.call_id
         action = self.tr("Show the call") if notice.call_id else ""
         self.say(notice.text, NOTICE_ROLES[notice.state], action)
+        more = len(self._waiting) - 1
+        self.close_button.set_face(
+            self.tr("Dismiss") if not more else self.tr("Dismiss · {count} more").format(count=more)
+        )
 
     def _next(self) -> None:
         if self._waiting:

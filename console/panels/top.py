@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPainter, QPixmap, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from bridge.control import HealthPart, HealthState, HealthView
 from console import theme
-from console.actions import BY_NAME
+from console.actions import BY_NAME, CONTEXT
 from console.desk import Desk
 from console.link import LinkState
 from console.telephone import spaced
@@ -72,8 +72,9 @@ class HealthChip(QPushButton):
         self.setIcon(state_icon(health.state))
         self.setIconSize(QSize(theme.px(10), theme.px(8)))
         self.setAccessibleName(f"{part}: {word}, {state}")
-        self.setToolTip(" · ".join(filter(None, (f"{part}: {word}", health.reason))))
-        self._title.setText(f"{part}: {word}")
+        title = f"{part}: {state if word == part else word}"
+        self.setToolTip(" · ".join(filter(None, (title, health.reason))))
+        self._title.setText(title)
         theme.set_role(self._title, STATE_ROLES[health.state])
         self._reason.setText(health.reason or state.capitalize() + ".")
         self._fix.setText(health.fix)
@@ -129,9 +130,10 @@ class HealthChip(QPushButton):
 
 
 class FilterLine(OwnKeysLine):
-    """The filter; Esc empties and leaves it, Return leaves it."""
+    """The filter; Esc empties and leaves it, Return chooses what it found and leaves it."""
 
     left = Signal()
+    chosen = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Esc and Return are ways out; Shift+Esc is the desk's."""
@@ -141,6 +143,7 @@ class FilterLine(OwnKeysLine):
                 self.clear()
                 self.left.emit()
             case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self.chosen.emit()
                 self.left.emit()
             case _:
                 super().keyPressEvent(event)
@@ -189,10 +192,11 @@ class TopPanel(QFrame):
         self.counts.setProperty("role", "dim")
         row.addWidget(self.counts)
         row.addSpacing(theme.px(14))
-        self.filter.setPlaceholderText(self.tr("Filter calls and words   {key}").format(key=BY_NAME["filter"].key))
+        self.filter.setPlaceholderText(self.tr("Filter calls   {key}").format(key=BY_NAME["filter"].key))
+        self.filter.setToolTip(QCoreApplication.translate(CONTEXT, BY_NAME["filter"].look.tooltip))
         self.filter.setAccessibleName(self.tr("Filter calls"))
         self.filter.setClearButtonEnabled(True)
-        self.filter.setMinimumWidth(theme.px(110))
+        self.filter.setMinimumWidth(theme.px(124))
         self.filter.setMaximumWidth(theme.px(210))
         self.filter.textChanged.connect(self.filtered)
         row.addWidget(self.filter, 1)

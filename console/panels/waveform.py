@@ -23,11 +23,11 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from bridge.control import COLUMN_MS, Floor, MarkerView, Phase
 from console import peaks, theme, timeline
+from console.names import operator_word
 from console.peaks import Voice
 from console.store import Call, Store
 from console.theme import px
-from console.timeline import Ruler
-from console.transcript_model import operator_word
+from console.timeline import Place, Ruler
 from console.widgets.marks import ROLES, SHAPE_PX, draw_shape
 from console.widgets.wave_ring import WaveRing
 
@@ -40,7 +40,7 @@ STALE_OPACITY = 0.45
 class _Mark:
     marker: MarkerView
     at_px: int
-    row: int
+    place: Place
     text: QStaticText | None
 
 
@@ -254,7 +254,8 @@ class WaveformPanel(QWidget):
         ordered = sorted(self._markers, key=lambda marker: marker.at_ms)
         lead = px(SHAPE_PX) + px(5)
         wanted = [(ring.ruler.px(one.at_ms) / ratio, lead + metrics.horizontalAdvance(one.label)) for one in ordered]
-        places = timeline.placed(wanted, self._mark_rows, px(10), lead + px(26))
+        end_px = ring.ruler.px(self._duration_ms) / ratio if self._ended else float("inf")
+        places = timeline.placed(wanted, self._mark_rows, px(10), lead + px(26), end_px)
         for marker, (at, width), place in zip(ordered, wanted, places, strict=True):
             text = None
             if place.width_px:
@@ -264,7 +265,7 @@ class WaveformPanel(QWidget):
                 text = QStaticText(label)
                 text.setTextFormat(Qt.TextFormat.PlainText)
                 text.prepare(font=face)
-            self._marks.append(_Mark(marker, round(at * ratio), place.row, text))
+            self._marks.append(_Mark(marker, round(at * ratio), place, text))
 
     # ── painting ──────────────────────────────────────────────────────────────────────────
 
@@ -339,12 +340,13 @@ class WaveformPanel(QWidget):
             if not first <= mark.at_px <= last or mark.marker.at_ms > self._edge_ms:
                 continue
             x = self._x(strip, mark.at_px)
-            middle = strip.bottom() + px(8) + mark.row * px(14)
+            middle = strip.bottom() + px(8) + mark.place.row * px(14)
             colour = colours.role(ROLES[mark.marker.kind])
             draw_shape(painter, mark.marker.kind, colour, x, middle, size)
             if mark.text is not None:
                 painter.setPen(colour)
-                painter.drawStaticText(QPointF(x + size + px(5), middle - mark.text.size().height() / 2), mark.text)
+                left = x - mark.text.size().width() - px(5) if mark.place.before else x + size + px(5)
+                painter.drawStaticText(QPointF(left, middle - mark.text.size().height() / 2), mark.text)
         painter.restore()
 
     def _paint_axis(self, painter: QPainter, strip: QRectF) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QKeySequence, QPainter, QPaintEvent
-from PySide6.QtWidgets import QPushButton, QStyle, QStyleOptionButton, QWidget
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtWidgets import QStyle, QStyleOptionButton, QWidget
 
 from console import theme
+from console.widgets.push_button import PushButton
 
 GAP_PX = 8
 SIDE_PX = 11
@@ -18,7 +19,7 @@ def key_words(key: str) -> str:
     return native.replace("+", " ") if len(native) > 1 else native
 
 
-class KeyButton(QPushButton):
+class KeyButton(PushButton):
     """Its look follows the style sheet's role; a pending one is dashed until `set_pending(False)`.
 
     Takes the focus by Tab only, so that Space goes on meaning Interrupt after a click.
@@ -79,25 +80,6 @@ class KeyButton(QPushButton):
     def minimumSizeHint(self) -> QSize:
         """Never cut off."""
         return self.sizeHint()
-
-    def event(self, event: QEvent) -> bool:
-        """With the keyboard's focus on it, Space and Return press the button, whatever else they mean."""
-        if (
-            event.type() == QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter)
-            and not event.modifiers()
-        ):
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Return presses too."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.click()
-            return
-        super().keyPressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The style's bevel, then words and key in the middle."""

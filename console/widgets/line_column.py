@@ -15,9 +15,12 @@ KEPT_LAYOUTS = 300
 class LineColumn:
     """One call's lines at one `Look`. ``heights`` are estimates until `layout` was asked for a line."""
 
-    def __init__(self, call: Call | None, look: Look, operator: str, unfolded: set[str], unfold_all: bool) -> None:
+    def __init__(
+        self, call: Call | None, look: Look, operator: str, ours: str, unfolded: set[str], unfold_all: bool
+    ) -> None:
         self.look = look
         self.operator = operator
+        self._ours = ours
         self._call = call
         self._unfolded = unfolded
         self._unfold_all = unfold_all
@@ -72,7 +75,7 @@ class LineColumn:
             return self._layouts[key].entry
         source = self.source(key)
         if isinstance(source, TurnView):
-            return turn_entry(source, self.operator)
+            return turn_entry(source, self.operator, self._ours)
         return tool_entry(source, self._unfold_all or key in self._unfolded)
 
     def layout(self, index: int) -> EntryLayout:

@@ -144,30 +144,27 @@ def _rest() -> web.Application:
 
 @asynccontextmanager
 async def _child(module: str, *arguments: str, core: int) -> AsyncIterator[tuple[psutil.Process, dict[str, Any]]]:
-    complaints = tempfile.TemporaryFile()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"tests.benchmarks.{module}", *arguments, "--core", str(core)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=complaints,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(START_S):
-            line = await process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{module} did not start")
-        yield psutil.Process(process.pid), json.loads(line)
-    finally:
-        if process.returncode is None:
-            process.terminate()
+    with tempfile.TemporaryFile() as complaints:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", f"tests.benchmarks.{module}", *arguments, "--core", str(core)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=complaints,
+            cwd=ROOT,
+        )
+        assert process.stdout is not None
         try:
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(START_S):
+                line = await process.stdout.readline()
+            yield psutil.Process(process.pid), json.loads(line or b"{}")
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
                 await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        complaints.seek(0)
-        if told := complaints.read(MAX_COMPLAINTS_BYTES).decode(errors="replace"):
-            print(f"{module} complained:\n{told}", file=sys.stderr)
-        complaints.close()
+            complaints.seek(0)
+            if told := complaints.read(MAX_COMPLAINTS_BYTES).decode(errors="replace"):
+                print(f"{module} complained:\n{told}", file=sys.stderr)

@@ -576,7 +576,7 @@ async def test_few_of_our_functions_are_called_for_each_frame_and_each_delta(mod
         desk.engine._received([delta])
     finally:
         sys.setprofile(None)
-    assert set(calls) <= {"_received", "_now_ms", "receive", "_flush", "take"} and len(calls) == 5
+    assert calls == ["_received", "receive"]
 
 
 def test_it_is_an_engine() -> None:

@@ -126,6 +126,18 @@ def test_a_bridge_that_refuses_to_stop_goes_on(play: Play, home: Path) -> None:
     play(scene, rehearsal=False)
 
 
+def test_a_rehearsal_that_another_window_is_at_goes_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(BridgeProcess, "terminate", lambda process: ended.append(True))
+
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        bridge.refuses[control.Shutdown] = "Another window is at this rehearsal."
+        app.window.close()
+
+    play(scene, before=one_call)
+    assert ended == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_closes_the_window_and_leaves_real_calls_alone(play: Play, number: signal.Signals) -> None:
     told: list[FakeBridge] = []

@@ -58,6 +58,9 @@ def test_the_bridges_own_help_is_passed_on() -> None:
         (["rehearse", "--caller", "nowhere.wav"], "there is no file nowhere.wav"),
         (["rehearse", "--caller", "x.wav", "--calls", "2"], "one call of its own"),
         (["rehearse", "--caller", "x.wav", "--scenario", "billing"], "one call of its own"),
+        (["rehearse", "--caller", __file__], "is not a WAV file"),
+        (["rehearse", "--scenario", "opera"], "choose from billing, booking, person, reminder"),
+        (["rehearse", "--headless", "--out", f"{__file__}/folder"], "cannot be made"),
         (["dance"], "unrecognized"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from bridge import control
-from bridge.control import Party, Phase, Recording, ToolState, ToolView, TurnKind, TurnState
+from bridge.control import HealthState, Party, Phase, Recording, ToolState, ToolView, TurnKind, TurnState
 from console.rehearsal_report import Report
 from console.rehearse import Plan, RehearsalApp
 from console.settings import Settings
@@ -242,6 +242,16 @@ def test_a_call_that_was_not_completed_is_a_failure(
 
     assert rehearse(act, tmp_path / "voice.wav").conclude() == 1
     assert "0 of 1 calls completed." in capsys.readouterr().out
+
+
+def test_a_rehearsal_whose_call_cannot_be_placed_ends_at_once(
+    rehearse: Callable[[Act, Path], RehearsalApp], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def act(telephone: Telephone) -> None:
+        telephone.bridge.tell(control.Notice(text="voice.wav cannot be played.", state=HealthState.RED))
+
+    assert rehearse(act, tmp_path / "voice.wav").conclude() == 1
+    assert "voice.wav cannot be played." in capsys.readouterr().out
 
 
 def test_a_rehearsal_in_which_nothing_happens_is_given_up(

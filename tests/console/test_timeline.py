@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,14 +112,25 @@ def test_where_no_row_is_free_an_older_word_is_shortened_or_becomes_its_shape() 
     assert placed([(0, 90), (20, 90)], rows=1, gap_px=10, least_px=30)[0].width_px == 0
 
 
+def test_a_word_that_would_reach_beyond_the_end_of_the_call_stands_before_its_shape() -> None:
+    places = placed([(0, 40), (280, 50)], rows=1, gap_px=10, least_px=20, end_px=300)
+    assert [(place.before, place.width_px) for place in places] == [(False, 40), (True, 50)]
+    crowded = placed([(200, 60), (290, 50)], rows=1, gap_px=10, least_px=20, end_px=300)
+    assert [(place.before, place.width_px) for place in crowded] == [(False, 30), (True, 50)]
+    both = placed([(0, 40), (270, 50), (290, 50)], rows=1, gap_px=10, least_px=20, end_px=300)
+    assert [place.width_px for place in both] == [40, 0, 50]
+
+
 marks = st.lists(st.tuples(st.integers(0, 2000), st.integers(10, 200)), max_size=40).map(sorted)
 
 
-@given(marks, st.integers(1, 3))
-def test_no_two_words_ever_touch(marks: list[tuple[float, float]], rows: int) -> None:
-    places = placed(marks, rows, gap_px=8, least_px=20)
+@given(marks, st.integers(1, 3), st.sampled_from([float("inf"), 2000, 900]))
+def test_no_two_words_ever_touch(marks: list[tuple[float, float]], rows: int, end_px: float) -> None:
+    places = placed(marks, rows, gap_px=8, least_px=20, end_px=end_px)
     for row in range(rows):
-        told = [(x, place.width_px) for (x, _), place in zip(marks, places, strict=True) if place.row == row]
-        ends = [x + width for x, width in told if width]
-        starts = [x for x, width in told if width]
-        assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))
+        told = [
+            (x - place.width_px, x) if place.before else (x, x + place.width_px)
+            for (x, _), place in zip(marks, places, strict=True)
+            if place.row == row and place.width_px
+        ]
+        assert all(end <= start for (_, end), (start, _) in pairwise(told))

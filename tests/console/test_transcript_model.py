@@ -11,7 +11,6 @@ from console.transcript_model import (
     Entry,
     Ink,
     is_secret,
-    operator_word,
     seen,
     tool_entry,
     turn_entry,
@@ -66,6 +65,7 @@ def test_words_that_were_cut_off_are_struck_out_with_the_reason() -> None:
     [
         (Party.OPERATOR, "You", "cut off by you · nothing heard"),
         (Party.OPERATOR, "Maria", "cut off by Maria · nothing heard"),
+        (Party.OPERATOR, "Your other window", "cut off by your other window · nothing heard"),
         (Party.NOBODY, "You", "cut off · nothing heard"),
     ],
 )
@@ -89,16 +89,15 @@ def test_said_words_are_yours_and_follow_what_was_heard() -> None:
 def test_notes_and_operators_speech() -> None:
     note = turn_entry(turn(Party.NOBODY, "You took over", kind=TurnKind.NOTE))
     assert (note.who, inks(note)) == ("Note", [("You took over", Ink.DIM)])
+    took_over = turn(Party.NOBODY, "maria (window 4) took over", kind=TurnKind.NOTE)
+    assert turn_entry(took_over, ours="maria (window 4)").text == "You took over"
+    assert turn_entry(took_over, ours="anna (window 5)").text == "maria took over"
     assert turn_entry(turn(Party.OPERATOR, "Hello"), "Maria").who == "Maria"
 
 
 def test_a_remark_is_a_pill_that_asks_for_attention() -> None:
     entry = turn_entry(turn(Party.AI, "Hi", remark="not word for word"))
     assert (entry.pill, entry.pill_role) == ("not word for word", "operator")
-
-
-def test_the_operator_is_you_unless_another_console_has_the_floor() -> None:
-    assert [operator_word(holder, "desk") for holder in ("", "desk", "Maria")] == ["You", "You", "Maria"]
 
 
 def test_what_hides_in_a_text_is_shown() -> None:
@@ -144,6 +143,51 @@ def test_a_result_alone_and_structures() -> None:
         'find\u2028→ a={"b": null}, c=["d", true]'
     )
     assert tool_entry(tool(arguments="  ")).text == "find"
+    assert tool_entry(tool("{}", "{}")).text == "find"
+
+
+def test_what_does_not_fit_on_one_line_has_the_result_on_its_own() -> None:
+    asked = '{"time": "2026-11-26 10:00", "name": "Angus Whitfield"}'
+    told = tool_entry(tool(asked, '{"booked": "2026-11-26 10:00", "reference": "R-304"}')).text
+    assert told.split("\u2028") == [
+        "find",
+        'time="2026-11-26 10:00", name="Angus Whitfield"',
+        '→ booked="2026-11-26 10:00", reference="R-304"',
+    ]
+
+
+def payments(count: int) -> str:
+    return ", ".join(f'{{"payment": "pi_{number}", "amount": 48.0}}' for number in range(count))
+
+
+def test_a_list_of_objects_reads_line_by_line() -> None:
+    told = tool_entry(tool('{"order": "8841"}', f'{{"payments": [{payments(2)}], "currency": "USD"}}'))
+    assert told.text.split("\u2028") == [
+        "find",
+        'order="8841"',
+        '→ currency="USD"',
+        "payments (2)",
+        '  payment="pi_0", amount=48.0',
+        '  payment="pi_1", amount=48.0',
+    ]
+    assert told.runs[-1].ink is not Ink.LINK
+    assert (
+        tool_entry(tool(result=f"[{payments(1)}]")).text == 'find\u2028→ items (1)\u2028  payment="pi_0", amount=48.0'
+    )
+
+
+def test_a_long_list_of_objects_folds() -> None:
+    long = tool(result=f'{{"payments": [{payments(5)}]}}')
+    folded, whole = tool_entry(long), tool_entry(long, unfolded=True)
+    assert folded.text.split("\u2028")[1:] == [
+        "→ payments (5)",
+        *(f'  payment="pi_{number}", amount=48.0' for number in range(3)),
+        "  … and 2 more",
+    ]
+    assert "pi_4" in whole.text and "more" not in whole.text
+    assert (folded.runs[-1].text.strip(), whole.runs[-1].text.strip()) == ("more", "less")
+    wide = tool(result=f'[{{"text": "{"x" * 200}"}}]')
+    assert "x" * 100 not in tool_entry(wide).text and "x" * 200 in tool_entry(wide, unfolded=True).text
 
 
 def test_secrets_are_masked_wherever_they_are() -> None:

@@ -27,6 +27,7 @@ from console import theme
 from console.actions import ACTIONS
 from console.app import App
 from console.panels.shortcuts import ShortcutSheet
+from console.panels.states import SILENT_AFTER_MS
 from console.settings import Settings
 from tests.console.conftest import shown, until
 from tests.console.fake_bridge import FakeBridge, ended_call, live_call, taken_call, turn
@@ -152,6 +153,36 @@ def test_the_filter_finds_numbers_places_and_spoken_words(play: Play) -> None:
     play(scene, before=a_day)
 
 
+def test_filtering_leaves_the_selected_call_until_one_is_chosen(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await until(lambda: app.desk.selected == "urgent", app.desk.selection_changed)
+        line = app.window.top.filter
+        line.setFocus()
+        QTest.keyClicks(line, "206 555")
+        assert len(rows(app)) == 2
+        assert app.desk.selected == "urgent"
+        press(app, Key.Key_Return)
+        assert app.desk.selected == "calm"
+        line.clear()
+        line.setFocus()
+        press(app, Key.Key_Return)
+        assert app.desk.selected == "calm"
+
+    play(scene, before=a_day)
+
+
+def test_a_text_line_without_a_call_gives_the_keyboard_to_the_list(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
+        press(app, Key.Key_W)
+        assert app.window.controls.line.hasFocus()
+        bridge.forget_call("c1")
+        await until(lambda: app.desk.selected == "", app.desk.selection_changed)
+        assert app.window.calls.list.hasFocus()
+
+    play(scene, before=one_call)
+
+
 def test_a_forgotten_call_leaves_and_the_next_live_one_is_shown(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         app.desk.select("over")
@@ -170,7 +201,8 @@ def test_a_forgotten_call_leaves_and_the_next_live_one_is_shown(play: Play) -> N
     [
         (live_call(), "AI has the floor"),
         (taken_call(holder="Ana"), "Ana has the floor"),
-        (live_call(floor=Floor.NOBODY, ai_muted=True), "AI muted · nobody is heard"),
+        (live_call(floor=Floor.NOBODY, ai_muted=True, speaking=Party.CALLER), "AI muted · nobody is heard"),
+        (live_call(floor=Floor.NOBODY, ai_muted=True, speaking=Party.AI), "AI muted · Say is heard"),
         (live_call(floor=Floor.NOBODY), "Nobody is heard"),
         (live_call(floor=Floor.HOLD), "On hold"),
         (live_call(phase=Phase.CONNECTING), "AI is connecting"),
@@ -302,6 +334,26 @@ def test_ended_calls_alone_leave_the_desk_quiet(play: Play) -> None:
         assert app.desk.selected == "over"
 
     play(scene, before=lambda bridge: bridge.put_call(ended_call("over")))
+
+
+def test_a_bridge_that_falls_silent_while_a_call_is_up_is_told(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
+        banner = app.window.lost
+        app.link.heard_ms -= SILENT_AFTER_MS
+        banner.refresh()
+        assert "No word from the bridge for 3" in banner.words.text()
+        bridge.put_call(live_call("c1", activity="Listening"))
+        await until(lambda: app.desk.view is not None and app.desk.view.activity == "Listening", app.link.call_changed)
+        banner.refresh()
+        assert not banner.isVisible()
+        bridge.put_call(ended_call("c1"))
+        await until(lambda: not app.store.live_count, app.link.call_changed)
+        app.link.heard_ms -= SILENT_AFTER_MS
+        banner.refresh()
+        assert not banner.isVisible()
+
+    play(scene, before=one_call)
 
 
 def test_a_lost_bridge_is_told_with_its_age_and_what_was_known_stays(play: Play) -> None:

@@ -408,12 +408,22 @@ async def test_commands_that_make_no_sense_are_answered_and_the_console_keeps_it
     async with untouched_call(house) as (watcher, _), house.desk("Ann") as ann:
         other = await house.call()
         other_id = await ann.until(
-            lambda store: next((c.view.call_id for c in store.calls.values() if c.view.number == "+16285550111"), "")
-            or list(store.calls)[-1] if len(store.calls) == 2 else ""
+            lambda store: (
+                next((c.view.call_id for c in store.calls.values() if c.view.number == "+16285550111"), "")
+                or list(store.calls)[-1]
+                if len(store.calls) == 2
+                else ""
+            )
         )
         await ann.until(lambda store: store.calls[other_id].view.phase is Phase.LIVE)
         assert await ann.do(control.TakeOver, call_id=other_id) == ""
-        for text in ("{", "null", '{"type":"dance"}', '{"type":"hang_up","id":"x"}', '{"type":"say","x":' + "[" * 60_000):
+        for text in (
+            "{",
+            "null",
+            '{"type":"dance"}',
+            '{"type":"hang_up","id":"x"}',
+            '{"type":"say","x":' + "[" * 60_000,
+        ):
             before = len(ann.store.notices)
             await ann._socket.send(text)
             await ann.until(lambda store, before=before: len(store.notices) > before)
