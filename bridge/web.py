@@ -249,6 +249,7 @@ class PublicListener:
         self._listener.close()
         for stream in self._streams.values():
             stream.close(WSCloseCode.GOING_AWAY)
+        self._server.pre_shutdown()
         await self._server.shutdown(CLOSE_S)
         self._listener = None
 

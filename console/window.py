@@ -319,6 +319,9 @@ class Window(QMainWindow):
         self.actions_by_name["messages"].setChecked(not self.dock.isHidden())
         if visible:
             self.messages.refresh(self._desk.selected)
+        elif not isinstance(self.focusWidget(), QLineEdit):
+            # Qt passes the focus of a dock that goes away on to whatever comes next.
+            self.calls.list.setFocus()
 
     def _toggle_details(self) -> None:
         self._details_wanted = self.details.isHidden()

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -25,6 +24,7 @@ from console.theme import px, set_role
 from console.timeline import CallClock, clock_text
 from console.widgets.answer_bars import AnswerBars
 from console.widgets.elided_label import ElidedLabel
+from console.widgets.push_button import PushButton
 
 STALE_OPACITY = 0.45
 SOON_MS = 5 * 60_000
@@ -142,7 +142,7 @@ class DetailsPanel(QScrollArea):
         self._recording = _plain()
         self._path = ElidedLabel()
         self._path.setProperty("role", "mono")
-        self._copy = QPushButton(self.tr("Copy path"))
+        self._copy = PushButton(self.tr("Copy path"))
         self._copy.setProperty("role", "quiet")
         self._copy.setAccessibleName(self.tr("Copy the path of the recording"))
         self._copy.clicked.connect(self._copy_path)

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, QWidget
 
 from bridge.control import Phase, TurnState, TurnView
 from console import theme
@@ -28,6 +28,7 @@ from console.store import Call, Store
 from console.theme import px
 from console.widgets.entry_layout import Look, utf16_slice
 from console.widgets.line_column import LineColumn
+from console.widgets.push_button import PushButton
 
 STALE_OPACITY = 0.45
 SCROLL_EVERY_MS = 40
@@ -60,7 +61,7 @@ class ConversationPanel(QAbstractScrollArea):
         self.viewport().setMouseTracking(True)
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName(self.tr("Conversation"))
-        self._jump = QPushButton(self.tr("Jump to now"), self.viewport())
+        self._jump = PushButton(self.tr("Jump to now"), self.viewport())
         self._jump.setProperty("role", "jump")
         self._jump.setCursor(Qt.CursorShape.PointingHandCursor)
         self._jump.hide()

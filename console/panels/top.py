@@ -6,7 +6,7 @@ from html import escape
 
 from PySide6.QtCore import QCoreApplication, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent, QPainter, QPixmap, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bridge.control import HealthPart, HealthState, HealthView
 from console import theme
@@ -16,6 +16,7 @@ from console.link import LinkState
 from console.telephone import spaced
 from console.widgets.key_button import KeyButton, key_words
 from console.widgets.own_keys_line import OwnKeysLine
+from console.widgets.push_button import PushButton
 
 COST_FROM_PX = 1240
 WORDS_FROM_PX = 1000
@@ -44,7 +45,7 @@ def state_icon(state: HealthState) -> QIcon:
     return QIcon(pixmap)
 
 
-class HealthChip(QPushButton):
+class HealthChip(PushButton):
     """One part's light and word; a click opens the reason and the fix."""
 
     def __init__(self, part: HealthPart, parent: QWidget | None = None) -> None:
@@ -161,7 +162,7 @@ class TopPanel(QFrame):
         self.setProperty("role", "panel")
         self._desk = desk
         self.chips = {part: HealthChip(part) for part in HealthPart}
-        self.rehearsal = QPushButton(self.tr("Rehearsal"))
+        self.rehearsal = PushButton(self.tr("Rehearsal"))
         self.counts = QLabel()
         self.filter = FilterLine()
         self.call_button = KeyButton("primary")
