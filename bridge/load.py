@@ -1,8 +1,9 @@
 """How late the loop runs: the one figure that tells whether another call would slow the others.
 
 A call that is refused hears the apology at once; a call too many makes every caller stutter. The
-ceiling was measured (``make bench``): up to nine tenths of a core the loop's lateness, smoothed over
-a second, stays under 4 ms, also on a machine that does other work; past that it grows without bound.
+ceiling was measured (``make bench``): up to four fifths of a core the loop's lateness, smoothed over
+some seconds, stays under 4 ms, also on a machine that does other work; near a whole core it grows
+without bound.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import asyncio
 
 SAMPLE_S = 0.05
-MEMORY = 0.95
+MEMORY = 0.98
 BUSY_LATE_MS = 5.0
 MAX_SAMPLE_MS = 50.0
 """One long stall is no lack of room: it must not turn callers away for seconds."""
 
 
 class Load:
-    """Samples the loop's lateness and smooths it over about a second."""
+    """Samples the loop's lateness and smooths it over about three seconds."""
 
     def __init__(self) -> None:
         self.late_ms = 0.0

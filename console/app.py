@@ -213,10 +213,12 @@ class App:
         box.setInformativeText(
             "\n".join(
                 (
-                    "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER",
-                    tr("    the telephone number that people call"),
+                    "TWILIO_ACCOUNT_SID",
+                    "TWILIO_AUTH_TOKEN",
+                    "TWILIO_PHONE_NUMBER",
+                    tr("    the number that people call"),
                     "OPENAI_API_KEY",
-                    tr("    the AI that answers; OPENAI_BASE_URL for another server"),
+                    tr("    the AI that answers"),
                     tr("NGROK_AUTHTOKEN, or CORDBOARD_PUBLIC_URL"),
                     tr("    how Twilio reaches this computer"),
                     "",

@@ -6,6 +6,7 @@ import sys
 from typing import TextIO
 
 from bridge.control import Party, Phase, ToolState, ToolView, TurnKind, TurnState, TurnView
+from console import names
 from console.store import Call, Store
 from console.timeline import clock_text
 
@@ -94,7 +95,8 @@ class Report:
         if turn.kind is TurnKind.SPEECH:
             self._print(call, turn.start_ms, who, turn_words(turn))
         else:
-            self._print(call, turn.start_ms, who, f"({KINDS[turn.kind]}) {turn_words(turn)}")
+            ours = self._store.attached.console if self._store.attached is not None else ""
+            self._print(call, turn.start_ms, who, f"({KINDS[turn.kind]}) {names.told(turn_words(turn), ours)}")
         return True
 
     def _tell_tool(self, call: Call, tool: ToolView, ended: bool) -> bool:

@@ -17,7 +17,7 @@ from console.names import YOU, told
 from console.timeline import clock_text, span_text
 
 MASK = "••••"
-FOLD_CHARS = 64
+FOLD_CHARS = 96
 """Longer values fold."""
 
 FOLD_RESULT_CHARS = 160

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QFrame,
+    QLineEdit,
     QMainWindow,
     QMenu,
     QSplitter,
@@ -319,7 +320,7 @@ class Window(QMainWindow):
         self.actions_by_name["messages"].setChecked(not self.dock.isHidden())
         if visible:
             self.messages.refresh(self._desk.selected)
-        elif not isinstance(self.focusWidget(), QLineEdit):
+        elif self.dock.isHidden() and not isinstance(self.focusWidget(), QLineEdit):
             # Qt passes the focus of a dock that goes away on to whatever comes next.
             self.calls.list.setFocus()
 

@@ -30,7 +30,7 @@ import uvloop
 
 from tests.benchmarks.load import Load
 from tests.benchmarks.pinning import pin
-from tests.benchmarks.subjects import Subject, open_bridge, open_relay
+from tests.benchmarks.subjects import Subject, attach_console, open_bridge, open_relay
 
 CALLS = (1, 10, 50, 100, 200)
 QUICK_CALLS = (1, 10)
@@ -92,12 +92,14 @@ def cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-async def measure(name: str, calls: int, seconds: float, core: int) -> Result:
-    """Start the subject, place the calls, and watch."""
+async def measure(name: str, calls: int, seconds: float, core: int, *, console: bool = False) -> Result:
+    """Start the subject, place the calls, and watch. console: attach one to the bridge."""
     load = Load()
     await load.open()
     try:
         async with OPENERS[name](load, core) as subject:
+            if console and "control_url" in subject.told:
+                await attach_console(subject)
             try:
                 return await _watch(name, load, subject, calls, seconds)
             finally:
@@ -201,13 +203,15 @@ def aims(results: list[Result]) -> list[tuple[str, float, float]]:
     return checks
 
 
-async def run(calls: tuple[int, ...], subjects: tuple[str, ...], seconds: float, core: int) -> list[Result]:
+async def run(
+    calls: tuple[int, ...], subjects: tuple[str, ...], seconds: float, core: int, console: bool
+) -> list[Result]:
     """All measurements, printed as they come."""
     results = []
     print(HEAD, flush=True)
     for count in calls:
         for name in subjects:
-            results.append(await measure(name, count, seconds, core))
+            results.append(await measure(name, count, seconds, core, console=console))
             print(line(results[-1]), flush=True)
     return results
 
@@ -220,6 +224,7 @@ def main() -> int:
     parser.add_argument("--only", choices=tuple(OPENERS), help="measure only this one")
     parser.add_argument("--seconds", type=float, default=0.0, help=f"how long to measure (default {MEASURE_S:.0f})")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir(), "cordboard-bench-bridge.json"))
+    parser.add_argument("--console", action="store_true", help="with a console attached to the bridge, watching a call")
     parser.add_argument(
         "--undisturbed",
         action="store_true",
@@ -237,7 +242,7 @@ def main() -> int:
     print("subject on core 0, load on core 1" if pinned else "not pinned: subject and load share the cores")
     gc.disable()
     subjects = (given.only,) if given.only else tuple(OPENERS)
-    results = uvloop.run(run(calls, subjects, seconds, 0 if pinned else -1))
+    results = uvloop.run(run(calls, subjects, seconds, 0 if pinned else -1, given.console))
     missed = 0
     for what, seen, most in aims(results):
         missed += seen > most

@@ -18,6 +18,7 @@ import psutil
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
+from bridge import control
 from tests.benchmarks.lean_socket import Socket, connect
 from tests.benchmarks.load import Call, Load
 
@@ -83,6 +84,21 @@ class BridgeSubject(_Process):
         socket = await connect(media_url, {"X-Twilio-Signature": signature}, call.on_text)
         _begin(socket, call, call_sid, parameters)
         return socket
+
+
+async def attach_console(subject: Subject) -> None:
+    """A console that reads all it is told, and whose operator watches one call."""
+    url, token = subject.told["control_url"], subject.told["token"]
+    watching = False
+
+    def heard(text: bytes) -> None:
+        nonlocal watching
+        if not watching and isinstance(event := control.decode_event(text), control.CallChanged):
+            watching = True
+            socket.send(control.encode(control.Watch(id=2, call_id=event.call.call_id)).encode())
+
+    socket = await connect(url, {"Authorization": f"Bearer {token}"}, heard)
+    socket.send(control.encode(control.Attach(id=1, version=control.VERSION, console="benchmark")).encode())
 
 
 def _begin(socket: Socket, call: Call, call_sid: str, parameters: dict[str, str]) -> None:

@@ -111,6 +111,13 @@ def test_a_wish_for_a_person_is_heard(words: str, wants: bool) -> None:
     assert bool(seen.needs) is wants
 
 
+def test_who_has_a_person_on_the_line_needs_none() -> None:
+    seen = live()
+    seen.call.apply(calls.TakeOver("Ann"))
+    seen.caller_said("I would really like to talk to somebody.")
+    assert seen.view().needs == ()
+
+
 def test_repeated_barge_ins_need_a_person() -> None:
     seen = live()
     for count in (1, 2, 3):

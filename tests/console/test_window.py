@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import QAccessible, QWindowStateChangeEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
 
 from bridge import control
 from bridge.control import (
@@ -282,9 +282,29 @@ def test_raw_messages_are_listed_and_read(play: Play) -> None:
         assert panel.detail.toPlainText() == '{\n  "a": 1\n}'
         panel.table.selectRow(0)
         assert panel.detail.toPlainText() == "not json"
+        panel.table.setFocus()
         press(app, Key.Key_F12)
         assert not dock.isVisible()
+        assert app.window.calls.list.hasFocus()
         assert not app.window.actions_by_name["messages"].isChecked()
+
+    play(scene, before=one_call)
+
+
+@pytest.mark.parametrize("key", [Key.Key_Space, Key.Key_Return])
+def test_with_the_keyboards_focus_every_button_can_be_pressed(play: Play, key: Qt.Key) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        bridge.put(health(HealthPart.BRIDGE, HealthState.GREEN, "Bridge", "Runs well."))
+        chip = app.window.top.chips[HealthPart.BRIDGE]
+        await shown(app, chip.isVisible)
+        chip.setFocus()
+        press(app, key)
+        assert chip.popup.isVisible()
+        chip.popup.hide()
+        app.window.top.rehearsal.setFocus()
+        press(app, key)
+        assert "TWILIO_ACCOUNT_SID" in app.window.findChild(QMessageBox).informativeText()
+        assert [c for c in bridge.commands if not isinstance(c, control.Attach | control.Watch)] == []
 
     play(scene, before=one_call)
 
