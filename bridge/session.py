@@ -202,7 +202,7 @@ class Session:
             case Effect.LET_AI_ANSWER, _:
                 engine.may_answer(True)
             case Effect.ANSWER_NOW, calls.MuteAI():
-                self.picture.note("You let the AI answer again", "unmuted", self.now_ms())
+                self.picture.note("The AI may answer again", "unmuted", self.now_ms())
                 if self._caller_waits:
                     engine.answer_now()
             case Effect.ANSWER_NOW, _:
@@ -231,7 +231,7 @@ class Session:
             self.picture.met("person", "silent", "barge-ins")
             self.picture.note(f"{input.console} took over", "took over", self.now_ms())
         else:
-            self.picture.note("You muted the AI; it still listens", "muted", self.now_ms())
+            self.picture.note("The AI was muted; it still listens", "muted", self.now_ms())
 
     def _tell_hand_back(self, engine: engines.Engine, input: calls.Input) -> None:
         lasted_s = (self.now_ms() - self._took_over_ms) / 1000
@@ -254,6 +254,9 @@ class Session:
             return
         self._take_received()
         cut = self._line.cut()
+        if by is Party.OPERATOR and (cut.item_id or self.picture.thinking):
+            # Cut short by us, the caller still waits for an answer.
+            self._caller_waits = True
         if self._engine is not None and (cut.item_id or by is Party.OPERATOR):
             self._engine.cut(cut.item_id, cut.heard_ms, by_caller=by is Party.CALLER)
         self.picture.cut((cut.item_id, *cut.dropped), by, self.now_ms())

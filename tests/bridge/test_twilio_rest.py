@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from bridge.carriers import twilio_rest
-from bridge.carriers.twilio_rest import LiveCall, RestError, TwilioRest
+from bridge.carriers.twilio_rest import RestError, TwilioRest
 
 ACCOUNT, CALL = "AC" + "a" * 32, "CA" + "c" * 32
 Answer = Callable[[], web.StreamResponse]
@@ -23,10 +23,6 @@ def call(status: str, **more: str) -> Answer:
 
 def refusal(status: int, code: int) -> Answer:
     return lambda: web.json_response({"code": code, "message": "canary", "status": status}, status=status)
-
-
-def page(*calls: dict[str, str]) -> Answer:
-    return lambda: web.json_response({"calls": list(calls), "next_page_uri": None})
 
 
 @dataclass
@@ -142,17 +138,6 @@ async def test_capping_a_call(twilio: Twilio, rest: TwilioRest) -> None:
     twilio.answers = [call("in-progress")]
     await rest.set_time_limit(CALL, 900)
     assert twilio.asked == [("POST", f"/Calls/{CALL}.json", {"TimeLimit": "900"})]
-
-
-async def test_listing_what_is_up(twilio: Twilio, rest: TwilioRest) -> None:
-    incoming = {"sid": "CA1", "status": "in-progress", "direction": "inbound", "from": "+1", "to": "+2"}
-    outgoing = {"sid": "CA2", "status": "ringing", "direction": "outbound-api", "from": "+2", "to": "+3"}
-    twilio.answers = [page(), page(outgoing), page(incoming)]
-    assert await rest.live_calls() == [
-        LiveCall("CA2", "ringing", "outbound-api", "+3"),
-        LiveCall("CA1", "in-progress", "inbound", "+1"),
-    ]
-    assert [form["Status"] for _, _, form in twilio.asked] == ["queued", "ringing", "in-progress"]
 
 
 @pytest.mark.parametrize(
