@@ -5,7 +5,7 @@ figures tell, both smoothed over some seconds: how much of a core the loop's thr
 with every call, and how late the loop runs, which also shows a machine that has no time for us.
 The ceilings were measured (``make bench``): up to nearly nine tenths of a core audio is delayed by
 less than 4 ms, a little further all of it is late, and the calls just taken still grow by a tenth.
-Lateness stays under 4 ms until then, also where other programs run, and then grows without bound.
+Lateness stays under 4 ms until then, and under 6 where other programs take most of the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 SAMPLE_S = 0.05
 MEMORY = 0.98
 BUSY_SHARE = 0.75
-BUSY_LATE_MS = 5.0
+BUSY_LATE_MS = 10.0
 MAX_SAMPLE_MS = 50.0
 """One long stall is no lack of room: it must not turn callers away for seconds."""
 
