@@ -13,10 +13,11 @@ a call's inputs again gives the same effects, so a journal is a test.
 
 What each machine sees:
     phase   StreamStarted, EngineReady, EngineGone, HangUp, StreamStopped, CarrierEnded, EndOverdue
-    floor   TakeOver, HandBack, MuteAI, ConsoleGone; Interrupt and CallerSpoke cut what plays but
-            move nothing: the AI keeps the floor and waits for the caller.
-Whisper, Ask and Say go through to the engine when the call is LIVE; who has the floor decides
-whether the AI may speak for them. An AI that is lost ends the call, unless a person has the floor.
+    floor   TakeOver, HandBack, Hold, Unhold, MuteAI, ConsoleGone; Interrupt and CallerSpoke cut
+            what plays but move nothing: the AI keeps the floor and waits for the caller.
+Whisper, Ask, Say and PressKeys go through when the call is LIVE; who has the floor decides whether
+they may. An AI that is lost ends the call, unless a person has the floor or has put it on hold.
+A privacy hold is neither: whoever has the floor keeps it, only nothing is kept or passed on.
 
 Deliberately not modelled: audio, words, timers and retries. Time enters as inputs (EndOverdue,
 ConsoleGone after its grace), what is playing is `playout`'s, what was said is `transcript`'s.
@@ -107,6 +108,7 @@ class Say:
     """Have exactly this said."""
 
     text: str
+    console: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,36 @@ class HandBack:
 
     console: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """console puts the caller on hold."""
+
+    console: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unhold:
+    """console ends the hold: whoever had the floor before has it again."""
+
+    console: str
+
+
+@dataclass(frozen=True, slots=True)
+class PressKeys:
+    """Send keypad tones to the other side."""
+
+    keys: str
+    console: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """console begins or ends a privacy hold."""
+
+    console: str
+    private: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +186,10 @@ Input: TypeAlias = (
     | Say
     | TakeOver
     | HandBack
+    | Hold
+    | Unhold
+    | PressKeys
+    | Privacy
     | ConsoleGone
     | HangUp
 )
@@ -172,6 +208,11 @@ class Effect(Enum):
     PASS_ASK = auto()
     PASS_SAY = auto()
     TELL_HAND_BACK = auto()
+    PLAY_HOLD = auto()
+    TELL_HOLD_OVER = auto()
+    PRESS_KEYS = auto()
+    GO_PRIVATE = auto()
+    GO_PUBLIC = auto()
     HANG_UP_CARRIER = auto()
     CLOSE_STREAM = auto()
     CLOSE_ENGINE = auto()
@@ -221,18 +262,40 @@ FLOORS: dict[tuple[Floor, type], Row] = {
     (Floor.AI, TakeOver): Row(Floor.OPERATOR, SILENCE),
     (Floor.NOBODY, TakeOver): Row(Floor.OPERATOR, SILENCE),
     (Floor.OPERATOR, HandBack): Row(Floor.AI, RESUME),
-    (Floor.OPERATOR, ConsoleGone): Row(Floor.AI, RESUME),
+    (Floor.OPERATOR, ConsoleGone): Row(Floor.AI, (Effect.CUT, *RESUME)),
+    (Floor.AI, Hold): Row(Floor.HOLD, (*SILENCE, Effect.PLAY_HOLD)),
+    (Floor.NOBODY, Hold): Row(Floor.HOLD, (*SILENCE, Effect.PLAY_HOLD)),
+    (Floor.OPERATOR, Hold): Row(Floor.HOLD, (Effect.CUT, Effect.PLAY_HOLD)),
+    (Floor.HOLD, TakeOver): Row(Floor.OPERATOR, (Effect.CUT,)),
+    (Floor.HOLD, HandBack): Row(Floor.AI, (Effect.CUT, *RESUME)),
+    (Floor.HOLD, ConsoleGone): Row(Floor.AI, (Effect.CUT, *RESUME)),
+    (Floor.HOLD, EngineGone): Row(Floor.HOLD),
     (Floor.AI, Interrupt): Row(Floor.AI, (Effect.CUT,)),
     (Floor.NOBODY, Interrupt): Row(Floor.NOBODY, (Effect.CUT,)),
     (Floor.AI, CallerSpoke): Row(Floor.AI, (Effect.CUT,)),
     (Floor.AI, Whisper): Row(Floor.AI, (Effect.PASS_WHISPER,)),
     (Floor.NOBODY, Whisper): Row(Floor.NOBODY, (Effect.PASS_WHISPER,)),
     (Floor.OPERATOR, Whisper): Row(Floor.OPERATOR, (Effect.PASS_WHISPER,)),
+    (Floor.HOLD, Whisper): Row(Floor.HOLD, (Effect.PASS_WHISPER,)),
     (Floor.AI, Ask): Row(Floor.AI, (Effect.PASS_ASK,)),
     (Floor.AI, Say): Row(Floor.AI, (Effect.PASS_SAY,)),
     (Floor.NOBODY, Say): Row(Floor.NOBODY, (Effect.PASS_SAY,)),
+    (Floor.OPERATOR, Say): Row(Floor.OPERATOR, (Effect.PASS_SAY,)),
+    (Floor.AI, PressKeys): Row(Floor.AI, (Effect.PRESS_KEYS,)),
+    (Floor.NOBODY, PressKeys): Row(Floor.NOBODY, (Effect.PRESS_KEYS,)),
+    (Floor.OPERATOR, PressKeys): Row(Floor.OPERATOR, (Effect.PRESS_KEYS,)),
 }
 """Any pair not listed changes nothing."""
+
+AFTER_HOLD: dict[Floor, Row] = {
+    Floor.AI: Row(Floor.AI, (Effect.CUT, Effect.TELL_HOLD_OVER, Effect.LET_AI_ANSWER, Effect.ANSWER_NOW)),
+    Floor.NOBODY: Row(Floor.NOBODY, (Effect.CUT,)),
+    Floor.OPERATOR: Row(Floor.OPERATOR, (Effect.CUT,)),
+}
+"""Who has the floor after an Unhold, by who had it before the Hold."""
+
+BY_PERSON = (Floor.OPERATOR, Floor.HOLD)
+"""The floors that a console has; its operator is `Call.holder`."""
 
 NOT_LIVE = {
     Phase.RINGING: "The call is still ringing. Wait until it is answered.",
@@ -249,6 +312,9 @@ class Call:
         self.phase = Phase.RINGING
         self.floor = Floor.NOBODY
         self.holder = ""
+        self.held_from = Floor.NOBODY
+        self.private = False
+        self.private_by = ""
         self.end_cause = ""
         self.ai_gone = False
 
@@ -262,28 +328,41 @@ class Call:
         if self._means_nothing(input):
             return ()
         self._note_cause(input)
-        at_floor = FLOORS.get((self.floor, type(input))) if self.phase in (Phase.LIVE, Phase.CONNECTING) else None
-        at_phase = PHASES.get((self.phase, type(input)))
         effects: tuple[Effect, ...] = ()
+        if isinstance(input, Privacy):
+            self.private, self.private_by = input.private, input.console if input.private else ""
+            effects = (Effect.GO_PRIVATE if input.private else Effect.GO_PUBLIC,)
+        at_floor = self._at_floor(input)
+        at_phase = PHASES.get((self.phase, type(input)))
         if isinstance(input, EngineGone):
             self.ai_gone = True
-            if self.floor is Floor.OPERATOR:
+            if self.floor in BY_PERSON:
                 at_phase = None
         if self.ai_gone and isinstance(input, ConsoleGone):
             at_floor, at_phase = None, PHASES[Phase.LIVE, EngineGone]
             self.end_cause = "the operator's window was lost"
         if at_floor is not None:
+            if isinstance(input, Hold):
+                self.held_from = self.floor
             self.floor = Floor(at_floor.to)
-            self.holder = input.console if isinstance(input, TakeOver) else self.holder
+            self.holder = input.console if isinstance(input, TakeOver | Hold) else self.holder
             effects += at_floor.effects
         if at_phase is not None:
             self.phase = Phase(at_phase.to)
             effects += at_phase.effects
         if self.phase is Phase.ENDED:
             self.floor = Floor.NOBODY
-        if self.floor is not Floor.OPERATOR:
+        if self.floor not in BY_PERSON:
             self.holder = ""
         return effects
+
+    def _at_floor(self, input: Input) -> Row | None:
+        if self.phase not in (Phase.LIVE, Phase.CONNECTING):
+            return None
+        if self.floor is Floor.HOLD and isinstance(input, Unhold):
+            # An AI that was lost meanwhile has nothing to go on with: the person has.
+            return AFTER_HOLD[Floor.OPERATOR if self.ai_gone else self.held_from]
+        return FLOORS.get((self.floor, type(input)))
 
     def _means_nothing(self, input: Input) -> bool:
         """Asked for what already is, or told of a console that holds nothing."""
@@ -291,7 +370,9 @@ class Call:
             case MuteAI(muted=muted):
                 return muted is (self.floor is Floor.NOBODY)
             case ConsoleGone(console=console):
-                return self.floor is not Floor.OPERATOR or console != self.holder
+                return self.floor not in BY_PERSON or console != self.holder
+            case Privacy(private=private):
+                return private is self.private
             case _:
                 return False
 
@@ -304,7 +385,7 @@ class Call:
                 words = {Party.OPERATOR: "you hung up", Party.AI: "the AI hung up"}
                 self.end_cause = why or words.get(by, "time limit")
             case EngineGone(why=why):
-                self.end_cause = "" if self.floor is Floor.OPERATOR else why
+                self.end_cause = "" if self.floor in BY_PERSON else why
             case StreamStopped(why=why):
                 self.end_cause = why
             case CarrierEnded(status=status):
@@ -318,21 +399,43 @@ class Call:
             return NOT_LIVE[self.phase] if self.phase in (Phase.ENDING, Phase.ENDED) else ""
         if self.phase is not Phase.LIVE:
             return NOT_LIVE[self.phase]
-        if self.floor is Floor.OPERATOR:
-            if verb is Verb.TAKE_OVER:
-                return f"{self.holder} already has the floor."
-            if verb is Verb.HAND_BACK:
-                if console and console != self.holder:
-                    return f"{self.holder} has the floor; only they can hand it back."
-                return "The AI is gone. Finish the call yourself, or hang up." if self.ai_gone else ""
-            if verb is Verb.WHISPER:
-                return ""
-            return "You have the floor, so the AI is silent. Hand back first."
+        if verb is Verb.PRIVACY:
+            return ""
+        if self.floor in BY_PERSON:
+            return self._why_not_by_person(verb, console)
         if verb is Verb.HAND_BACK:
             return "The AI was not taken over."
+        if verb is Verb.UNHOLD:
+            return "The caller is not on hold."
         if self.floor is Floor.NOBODY and verb is Verb.ASK:
             return "The AI is muted. Unmute it first."
         return ""
+
+    def _why_not_by_person(self, verb: Verb, console: str) -> str:
+        """While an operator has the floor, or has put the caller on hold."""
+        on_hold = self.floor is Floor.HOLD
+        holds = f"{self.holder} put the caller on hold" if on_hold else f"{self.holder} has the floor"
+        is_other = bool(console) and console != self.holder
+        match verb:
+            case Verb.WHISPER:
+                return ""
+            case Verb.TAKE_OVER if not on_hold:
+                return f"{self.holder} already has the floor."
+            case Verb.HAND_BACK if is_other:
+                return f"{holds}; only they can hand it back."
+            case Verb.HAND_BACK if self.ai_gone:
+                return "The AI is gone. Finish the call yourself, or hang up."
+            case Verb.HOLD if on_hold:
+                return "The caller is on hold already."
+            case Verb.UNHOLD if not on_hold:
+                return "The caller is not on hold."
+            case Verb.TAKE_OVER | Verb.HAND_BACK | Verb.HOLD | Verb.UNHOLD:
+                return f"{holds}. Ask them, or wait." if is_other else ""
+            case Verb.SAY | Verb.KEYS if not on_hold:
+                return f"{holds}. Ask them, or wait." if is_other else ""
+        if on_hold:
+            return "The caller is on hold. Take them off hold first."
+        return "You have the floor, so the AI is silent. Hand back first."
 
     def allowed(self) -> tuple[Verb, ...]:
         """The verbs that would be accepted now (from the console that holds the floor, if one does)."""
@@ -347,6 +450,10 @@ VERBS: dict[type, Verb] = {
     Say: Verb.SAY,
     TakeOver: Verb.TAKE_OVER,
     HandBack: Verb.HAND_BACK,
+    Hold: Verb.HOLD,
+    Unhold: Verb.UNHOLD,
+    PressKeys: Verb.KEYS,
+    Privacy: Verb.PRIVACY,
     HangUp: Verb.HANG_UP,
 }
 """The inputs that are an operator's (a HangUp only when an operator asked for it)."""

@@ -13,12 +13,13 @@ inside a call count from the first moment of its media stream; ``…_unix_ms`` i
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TypeAlias
+from enum import IntEnum, StrEnum
+from struct import Struct
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 """Raised whenever an older console or bridge would misread the other."""
 
 COLUMN_MS = 20
@@ -27,6 +28,12 @@ COLUMN_MS = 20
 TALK = 1
 """First byte of a binary frame from a console: the rest is operator speech, mu-law 8 kHz mono,
 for the call whose floor this console holds."""
+
+HEAR = 2
+"""First byte of a binary frame to a console that listens; see `HeardFrame`."""
+
+MAX_KEYS = 32
+"""Most keys of one `PressKeys`."""
 
 MAX_TEXT_CHARS = 2000
 """Longest whisper, ask, say or hand-back note."""
@@ -63,6 +70,10 @@ class Verb(StrEnum):
     SAY = "say"
     TAKE_OVER = "take_over"
     HAND_BACK = "hand_back"
+    HOLD = "hold"
+    UNHOLD = "unhold"
+    KEYS = "keys"
+    PRIVACY = "privacy"
     HANG_UP = "hang_up"
 
 
@@ -76,10 +87,11 @@ class Party(StrEnum):
 
 
 class Recording(StrEnum):
-    """State of a call's stereo recording."""
+    """State of a call's stereo recording. PAUSED: a privacy hold; the file goes on as silence."""
 
     OFF = "off"
     ON = "on"
+    PAUSED = "paused"
     PARTIAL = "partial"
     DONE = "done"
 
@@ -92,7 +104,8 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
 
     number: the other party, E.164 or the carrier's word for "withheld".
     clock_ms: age of the media stream when this view was made (0 before it starts).
-    floor_holder: name of the console that has the floor, else "".
+    floor_holder: name of the console that has the floor or put the caller on hold, else "".
+    private: a privacy hold is on; private_by: the console that began it.
     activity: in words, what happens now ("AI speaking", "Ringing", "Ended · caller hung up").
     needs: why the call needs a person, most pressing first; empty when it does not.
     allowed: the verbs that would be accepted now.
@@ -111,6 +124,8 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     floor: Floor = Floor.NOBODY
     floor_holder: str = ""
     ai_muted: bool = False
+    private: bool = False
+    private_by: str = ""
     speaking: Party = Party.NOBODY
     activity: str = ""
     needs: tuple[str, ...] = ()
@@ -137,6 +152,7 @@ class TurnKind(StrEnum):
     ASK = "ask"
     SAY = "say"
     NOTE = "note"
+    KEYS = "keys"
 
 
 class TurnState(StrEnum):
@@ -233,6 +249,22 @@ class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
     model_ms: int
     tool_ms: int
     ear_ms: int
+
+
+class TakeOverView(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast one take-over was, counted from the command's arrival at the bridge.
+
+    at_ms: call time of the command. silent_ms: until the carrier confirmed that it holds no more
+    AI speech (0 when none was playing). voice_ms: until the operator's first sound left for the
+    carrier. Each is None while it has not happened.
+    """
+
+    call_id: str
+    take_over_id: str
+    console: str
+    at_ms: int
+    silent_ms: float | None = None
+    voice_ms: float | None = None
 
 
 class HealthPart(StrEnum):
@@ -352,6 +384,41 @@ class HandBack(msgspec.Struct, tag="hand_back", **TAGS):
     note: str = ""
 
 
+class Hold(msgspec.Struct, tag="hold", **TAGS):
+    """Put the caller on hold (a pleasant sound, the AI muted), or let whoever had the floor go on."""
+
+    id: int
+    call_id: str
+    held: bool
+
+
+class PressKeys(msgspec.Struct, tag="press_keys", **TAGS):
+    """Send these keypad tones (0-9 * # A-D) to the other side; the AI is told."""
+
+    id: int
+    call_id: str
+    keys: str
+
+
+class Privacy(msgspec.Struct, tag="privacy", **TAGS):
+    """Pause recording, transcript, history and all audio to AI providers together, or go on."""
+
+    id: int
+    call_id: str
+    private: bool
+
+
+class Listen(msgspec.Struct, tag="listen", **TAGS):
+    """Send this console both sides of a call as `HeardFrame`s that carry this command's id; "" stops.
+
+    What this console's own operator says is left out. During a privacy hold only the console that
+    has the floor goes on hearing.
+    """
+
+    id: int
+    call_id: str
+
+
 class HangUp(msgspec.Struct, tag="hang_up", **TAGS):
     """End the line."""
 
@@ -374,7 +441,22 @@ class Shutdown(msgspec.Struct, tag="shutdown", **TAGS):
 
 
 Command: TypeAlias = (
-    Attach | Watch | Interrupt | MuteAI | Whisper | Ask | Say | TakeOver | HandBack | HangUp | Rehearse | Shutdown
+    Attach
+    | Watch
+    | Listen
+    | Interrupt
+    | MuteAI
+    | Whisper
+    | Ask
+    | Say
+    | TakeOver
+    | HandBack
+    | Hold
+    | PressKeys
+    | Privacy
+    | HangUp
+    | Rehearse
+    | Shutdown
 )
 
 
@@ -434,11 +516,17 @@ class AnswerTimed(msgspec.Struct, tag="answer", **TAGS):
     answer: AnswerView
 
 
+class TakeOverTimed(msgspec.Struct, tag="take_over_timed", **TAGS):
+    """Identity: (take_over.call_id, take_over.take_over_id)."""
+
+    take_over: TakeOverView
+
+
 class PeaksAdded(msgspec.Struct, tag="peaks", **TAGS):
     """Waveform columns from ``first_column`` on, one byte each, all three of one length.
 
     caller, line: loudness 0 (silence) .. 255 (full scale) of what the caller said, and of what
-    the caller heard. voice: who was heard: 0 nobody, 1 AI, 2 operator. Columns already known
+    the caller heard. voice: who was heard: 0 nobody, 1 AI, 2 operator, 3 hold sound. Columns already known
     are replaced.
     """
 
@@ -493,6 +581,7 @@ Event: TypeAlias = (
     | ToolChanged
     | MarkerChanged
     | AnswerTimed
+    | TakeOverTimed
     | PeaksAdded
     | GhostAdded
     | MessageSeen
@@ -522,3 +611,42 @@ def decode_command(text: str | bytes) -> Command:
 def decode_event(text: str | bytes) -> Event:
     """Raises msgspec.DecodeError (its ValidationError included) for anything but an event."""
     return _events.decode(text)
+
+
+# ── audio for a console that listens ──────────────────────────────────────────────────────
+
+
+class Side(IntEnum):
+    """Whose side of the call a `HeardFrame` is."""
+
+    CALLER = 0
+    LINE = 1
+
+
+class HeardFrame(NamedTuple):
+    """Sound of one side of a call, on its way to an operator's ear.
+
+    listen_id: the id of the `Listen` that asked for it; frames of an older one are to be dropped.
+    at_ms: call time at which it began. audio: mu-law, 8 kHz mono.
+    """
+
+    listen_id: int
+    side: Side
+    at_ms: int
+    audio: bytes
+
+
+_HEARD = Struct("<BBII")
+
+
+def encode_heard(listen_id: int, side: Side, at_ms: int, audio: bytes) -> bytes:
+    """One binary frame to a console that listens."""
+    return _HEARD.pack(HEAR, side, listen_id & 0xFFFFFFFF, max(0, at_ms) & 0xFFFFFFFF) + audio
+
+
+def decode_heard(frame: bytes) -> HeardFrame:
+    """Raises ValueError for anything but such a frame."""
+    if len(frame) < _HEARD.size or frame[0] != HEAR:
+        raise ValueError("not audio for a console")
+    _, side, listen_id, at_ms = _HEARD.unpack_from(frame)
+    return HeardFrame(listen_id, Side(side), at_ms, frame[_HEARD.size :])
