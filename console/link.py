@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -66,6 +67,8 @@ class Link(QObject):
     desk_changed = Signal()
     state_changed = Signal()
     noticed = Signal(object)
+    heard = Signal(object)
+    """A `control.HeardFrame` of the call that is listened to."""
 
     def __init__(self, store: Store, console: str, find: Callable[[], Awaitable[Address]]) -> None:
         super().__init__()
@@ -79,8 +82,8 @@ class Link(QObject):
         self._find = find
         self._last_id = 0
         self._socket: ClientConnection | None = None
-        self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue()
-        self._talk_waiting = 0
+        self._outbox: asyncio.Queue[str | None] = asyncio.Queue()
+        self._talk: deque[bytes] = deque(maxlen=KEPT_TALK_FRAMES)
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._snapshot: list[control.Event] | None = None
         self._changed: dict[str, None] = {}
@@ -97,6 +100,11 @@ class Link(QObject):
     def lost(self) -> bool:
         """Nothing can be sent now."""
         return self.state is not LinkState.ATTACHED
+
+    @property
+    def last_id(self) -> int:
+        """The id of the command that was sent last; 0 before the first."""
+        return self._last_id
 
     def age_ms(self) -> float:
         """How long the link has been in its state."""
@@ -154,11 +162,15 @@ class Link(QObject):
         return answer
 
     def send_talk(self, mulaw: bytes) -> bool:
-        """Operator speech for the call whose floor is ours: mu-law, 8 kHz. False when it was dropped."""
-        if self.lost or self._talk_waiting >= KEPT_TALK_FRAMES:
+        """Operator speech for the call whose floor is ours: mu-law, 8 kHz. False when it was dropped.
+
+        When too much waits for the socket the oldest is dropped: what is said now matters most.
+        """
+        if self.lost:
             return False
-        self._talk_waiting += 1
-        self._outbox.put_nowait(bytes((control.TALK,)) + mulaw)
+        if len(self._talk) < KEPT_TALK_FRAMES:
+            self._outbox.put_nowait(None)
+        self._talk.append(bytes((control.TALK,)) + mulaw)
         return True
 
     async def _serve(self, address: Address) -> None:
@@ -173,7 +185,8 @@ class Link(QObject):
             ping_timeout=PING_EVERY_S,
             close_timeout=1,
         ) as socket:
-            self._socket, self._outbox, self._talk_waiting = socket, asyncio.Queue(), 0
+            self._socket, self._outbox = socket, asyncio.Queue()
+            self._talk.clear()
             self._snapshot = []
             writer = asyncio.create_task(self._write(socket))
             attach = self.send(control.Attach, version=control.VERSION, console=self._console)
@@ -203,13 +216,18 @@ class Link(QObject):
     async def _write(self, socket: ClientConnection) -> None:
         with suppress(WebSocketException):
             while True:
-                message = await self._outbox.get()
-                if isinstance(message, bytes):
-                    self._talk_waiting -= 1
-                await socket.send(message)
+                text = await self._outbox.get()
+                # None stands for the oldest speech that waits.
+                await socket.send(self._talk.popleft() if text is None else text)
 
     def _receive(self, text: str | bytes) -> None:
         self.heard_ms = monotonic_ms()
+        if isinstance(text, bytes):
+            try:
+                self.heard.emit(control.decode_heard(text))
+            except ValueError as error:
+                log.warning("a binary frame that this console does not understand: %s", error)
+            return
         try:
             event = control.decode_event(text)
         except msgspec.DecodeError as error:

@@ -20,6 +20,7 @@ from bridge.control import (
     MarkerView,
     MessageView,
     Phase,
+    TakeOverView,
     ToolView,
     TurnView,
 )
@@ -54,6 +55,7 @@ class Call:
     lines: list[Line] = field(default_factory=list)
     markers: dict[str, MarkerView] = field(default_factory=dict)
     answers: dict[str, AnswerView] = field(default_factory=dict)
+    take_overs: dict[str, TakeOverView] = field(default_factory=dict)
     caller: bytearray = field(default_factory=bytearray)
     line: bytearray = field(default_factory=bytearray)
     voice: bytearray = field(default_factory=bytearray)
@@ -143,6 +145,11 @@ class Store:
                 if call is not None:
                     call.answers[answer.answer_id] = answer
                 return answer.call_id
+            case control.TakeOverTimed(take_over=take_over):
+                call = self.calls.get(take_over.call_id)
+                if call is not None:
+                    call.take_overs[take_over.take_over_id] = take_over
+                return take_over.call_id
             case control.PeaksAdded():
                 call = self.calls.get(event.call_id)
                 if call is not None:

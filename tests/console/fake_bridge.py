@@ -169,6 +169,12 @@ class FakeBridge:
             console.protocol.send_text(text.encode())
             console.transport.writelines(console.protocol.data_to_send())
 
+    def tell_bytes(self, frame: bytes) -> None:
+        """A binary frame exactly as given."""
+        for console in self.consoles:
+            console.protocol.send_binary(frame)
+            console.transport.writelines(console.protocol.data_to_send())
+
     def lose_consoles(self) -> None:
         """Every connection breaks as if the bridge were gone."""
         for console in list(self.consoles):

@@ -14,6 +14,7 @@ from bridge.control import (
     MessageView,
     Party,
     Phase,
+    TakeOverView,
     ToolState,
     ToolView,
     TurnView,
@@ -94,6 +95,9 @@ def test_markers_answers_and_messages_belong_to_their_call() -> None:
     marker = MarkerView(call_id="c1", marker_id="m", at_ms=5, kind=MarkerKind.BARGE_IN, label="barge-in")
     answer = AnswerView(call_id="c1", answer_id="a", at_ms=5, end_of_speech_ms=1, model_ms=2, tool_ms=3, ear_ms=4)
     message = MessageView(call_id="c1", number=1, at_ms=5, peer="carrier", outbound=False, name="start")
+    take_over = TakeOverView(call_id="c1", take_over_id="t", console="me", at_ms=5)
+    assert store.apply(control.TakeOverTimed(take_over=take_over)) == "c1"
+    assert store.calls["c1"].take_overs == {"t": take_over}
     assert store.apply(control.MarkerChanged(marker=marker)) == "c1"
     assert store.apply(control.AnswerTimed(answer=answer)) == "c1"
     assert store.apply(control.MessageSeen(message=message)) == "c1"
@@ -115,6 +119,7 @@ def test_objects_of_a_call_that_was_never_announced_are_ignored() -> None:
         control.MarkerChanged(marker=marker),
         control.AnswerTimed(answer=answer),
         control.MessageSeen(message=message),
+        control.TakeOverTimed(take_over=TakeOverView(call_id="c1", take_over_id="t", console="me", at_ms=5)),
     ):
         assert store.apply(event) == "c1"
     assert not store.calls
