@@ -327,7 +327,6 @@ class Call:
                 raise NotAllowed(reason)
         if self._means_nothing(input):
             return ()
-        self._note_cause(input)
         effects: tuple[Effect, ...] = ()
         if isinstance(input, Privacy):
             self.private, self.private_by = input.private, input.console if input.private else ""
@@ -339,8 +338,7 @@ class Call:
             if self.floor in BY_PERSON:
                 at_phase = None
         if self.ai_gone and isinstance(input, ConsoleGone):
-            at_floor, at_phase = None, PHASES[Phase.LIVE, EngineGone]
-            self.end_cause = "the operator's window was lost"
+            at_floor, at_phase = None, PHASES.get((self.phase, EngineGone))
         if at_floor is not None:
             if isinstance(input, Hold):
                 self.held_from = self.floor
@@ -348,6 +346,7 @@ class Call:
             self.holder = input.console if isinstance(input, TakeOver | Hold) else self.holder
             effects += at_floor.effects
         if at_phase is not None:
+            self._note_cause(input)
             self.phase = Phase(at_phase.to)
             effects += at_phase.effects
         if self.phase is Phase.ENDED:
@@ -365,8 +364,10 @@ class Call:
         return FLOORS.get((self.floor, type(input)))
 
     def _means_nothing(self, input: Input) -> bool:
-        """Asked for what already is, or told of a console that holds nothing."""
+        """Asked for what already is, or told what changes nothing any more."""
         match input:
+            case EngineReady():
+                return self.phase is not Phase.CONNECTING
             case MuteAI(muted=muted):
                 return muted is (self.floor is Floor.NOBODY)
             case ConsoleGone(console=console):
@@ -385,7 +386,9 @@ class Call:
                 words = {Party.OPERATOR: "you hung up", Party.AI: "the AI hung up"}
                 self.end_cause = why or words.get(by, "time limit")
             case EngineGone(why=why):
-                self.end_cause = "" if self.floor in BY_PERSON else why
+                self.end_cause = why
+            case ConsoleGone():
+                self.end_cause = "the operator's window was lost"
             case StreamStopped(why=why):
                 self.end_cause = why
             case CarrierEnded(status=status):
@@ -418,7 +421,7 @@ class Call:
         is_other = bool(console) and console != self.holder
         match verb:
             case Verb.WHISPER:
-                return ""
+                return "The AI is gone; nobody would read it." if self.ai_gone else ""
             case Verb.TAKE_OVER if not on_hold:
                 return f"{self.holder} already has the floor."
             case Verb.HAND_BACK if is_other:
@@ -435,7 +438,7 @@ class Call:
                 return f"{holds}. Ask them, or wait." if is_other else ""
         if on_hold:
             return "The caller is on hold. Take them off hold first."
-        return "You have the floor, so the AI is silent. Hand back first."
+        return f"{holds}, so the AI is silent. Hand back first."
 
     def allowed(self) -> tuple[Verb, ...]:
         """The verbs that would be accepted now (from the console that holds the floor, if one does)."""

@@ -10,16 +10,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bridge.call import FLOORS, PHASES, Row
+from bridge.call import AFTER_HOLD, FLOORS, PHASES, Row, Unhold
+from bridge.control import Floor
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN = "<!-- diagram: made from bridge/call.py by python -m tests.bridge.readme_diagram -->"
 END = "<!-- end of diagram -->"
 
 
-def _arrows(table: Mapping[tuple[Any, type], Row], prefix: str) -> list[str]:
+def _arrows(table: Mapping[Any, Row], prefix: str) -> list[str]:
     arrows: dict[tuple[StrEnum, StrEnum], list[str]] = {}
-    for (state, input), row in table.items():
+    for (state, input, *_), row in table.items():
         if state is not row.to:
             arrows.setdefault((state, row.to), []).append(input.__name__)
     return [
@@ -28,9 +29,13 @@ def _arrows(table: Mapping[tuple[Any, type], Row], prefix: str) -> list[str]:
 
 
 def diagram() -> str:
-    """Both machines as one Mermaid drawing; inputs that move nothing are left out."""
+    """Both machines as one Mermaid drawing; inputs that move nothing are left out.
+
+    An Unhold leads to whoever had the floor before the Hold, so it has an arrow to each.
+    """
     lines = ["```mermaid", "stateDiagram-v2", "    state phase {", *_arrows(PHASES, ""), "    }"]
-    lines += ["    state floor {", *_arrows(FLOORS, "floor_"), "    }", "```"]
+    off_hold = {(Floor.HOLD, Unhold, was): row for was, row in AFTER_HOLD.items()}
+    lines += ["    state floor {", *_arrows({**FLOORS, **off_hold}, "floor_"), "    }", "```"]
     return "\n".join(lines)
 
 
