@@ -368,6 +368,8 @@ class Call:
         match input:
             case EngineReady():
                 return self.phase is not Phase.CONNECTING
+            case EngineGone():
+                return self.phase in (Phase.RINGING, Phase.ENDED)
             case MuteAI(muted=muted):
                 return muted is (self.floor is Floor.NOBODY)
             case ConsoleGone(console=console):

@@ -50,6 +50,7 @@ def test_the_caller_hangs_up() -> None:
     assert (call.phase, call.end_cause) == (Phase.ENDED, "caller hung up")
     assert_floor(call, Floor.NOBODY)
     assert call.apply(c.CarrierEnded("completed")) == ()
+    assert call.apply(c.EngineGone("closed")) == ()
     assert call.end_cause == "caller hung up"
 
 
