@@ -19,6 +19,7 @@ import os
 import shutil
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ class Lane:
     need no lock, and counters that only one of them changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._began_s = now_s()
         self.end = 0
         self.pending: deque[tuple[int, bytes]] = deque()
         self.put_bytes = 0
@@ -85,7 +88,7 @@ class Lane:
                 return
         elif off <= SLACK_SAMPLES:
             start = self.end
-        elif start - self.other.end > MAX_JUMP_SAMPLES and off > MAX_JUMP_SAMPLES:
+        elif off > MAX_JUMP_SAMPLES and start - max(self.other.end, self._now()) > MAX_JUMP_SAMPLES:
             self.dropped += 1
             return
         if self.put_bytes - self.taken_bytes > MAX_PENDING_BYTES:
@@ -95,18 +98,29 @@ class Lane:
         self.put_bytes += len(audio)
         self.pending.append((start, audio))
 
+    def _now(self) -> int:
+        """About how far the call is, whether or not anything of it was to be kept."""
+        return int((self._now_s() - self._began_s) * 1000) * SAMPLES_PER_MS
+
 
 class Recorder:
     """The recording of one call.
 
     told: called once with the end of it, from the writer's thread. Whatever happens to the disk,
-    nothing is raised here: the call goes on, and `told` says what was lost.
+    nothing is raised here: the call goes on, and `told` says what was lost. now_s: any clock that
+    goes on with the call. Where no audio comes, on either side and for however long, there is silence.
     """
 
-    def __init__(self, path: Path, writer: Writer, told: Callable[[Finished], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        told: Callable[[Finished], None],
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
-        self._caller = Lane()
-        self._line = Lane()
+        self._caller = Lane(now_s)
+        self._line = Lane(now_s)
         self._caller.other, self._line.other = self._line, self._caller
         self.caller = self._caller.put
         """Audio of the caller (mu-law bytes) that began at call time ``at_ms``. Returns at once."""
@@ -132,6 +146,11 @@ class Recorder:
         """No more audio will come; `told` hears of the end soon. Safe to call more than once."""
         self._closing = True
         self._writer._wake()
+
+    @property
+    def _presses(self) -> bool:
+        """Whether its turn is now: it is new, or closed."""
+        return self._closing or self._file is None
 
     # ── in the writer's thread ──
 
@@ -209,13 +228,15 @@ class Recorder:
 class Writer:
     """The one thread that writes all recordings.
 
-    min_free_bytes: no new recording is begun with less free space than this.
+    min_free_bytes: no new recording is begun with less free space than this. round_s: how often
+    each is written. They are written one by one, evenly over that time: in one burst they would
+    keep the calls waiting for the interpreter.
     """
 
     def __init__(self, min_free_bytes: int = MIN_FREE_BYTES, round_s: float = ROUND_S) -> None:
         self.min_free_bytes = min_free_bytes
         self._round_s = round_s
-        self._recorders: list[Recorder] = []
+        self._recorders: deque[Recorder] = deque()
         self._news = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="recordings", daemon=True)
@@ -242,17 +263,24 @@ class Writer:
 
     def _work(self) -> None:
         while self._recorders or not self._stopping:
-            self._news.wait(self._round_s if self._recorders else None)
-            self._news.clear()
-            for recorder in list(self._recorders):
-                try:
-                    goes_on = recorder._round()
-                except Exception:
-                    log.exception("a recording failed")
-                    recorder._finish("The recording stopped by a fault of the bridge. The call goes on without it.")
-                    goes_on = False
-                if not goes_on:
+            pause_s = self._round_s / len(self._recorders) if self._recorders else None
+            if self._news.wait(pause_s):
+                self._news.clear()
+                due = [recorder for recorder in list(self._recorders) if recorder._presses]
+            else:
+                due = [self._recorders[0]]
+                self._recorders.rotate(-1)
+            for recorder in due:
+                if not self._goes_on(recorder):
                     self._recorders.remove(recorder)
+
+    def _goes_on(self, recorder: Recorder) -> bool:
+        try:
+            return recorder._round()
+        except Exception:
+            log.exception("a recording failed")
+            recorder._finish("The recording stopped by a fault of the bridge. The call goes on without it.")
+            return False
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────

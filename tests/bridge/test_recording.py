@@ -10,7 +10,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,8 @@ class Studio:
         self.writer = Writer(round_s=0.01, **settings)  # type: ignore[arg-type]
         self.ends: queue.Queue[Finished] = queue.Queue()
 
-    def recorder(self, name: str = "call.wav") -> Watched:
-        return Watched(self.folder / name, self.writer, self.ends.put)
+    def recorder(self, name: str = "call.wav", now_s: Callable[[], float] = time.monotonic) -> Watched:
+        return Watched(self.folder / name, self.writer, self.ends.put, now_s)
 
     def finished(self, recorder: Recorder) -> Finished:
         recorder.close()
@@ -172,6 +173,26 @@ def test_an_impossible_jump_is_refused(studio: Studio) -> None:
     assert finished.state is Recording.PARTIAL
 
 
+def test_a_privacy_hold_of_any_length_is_silence_on_both_sides(studio: Studio) -> None:
+    clock_s = 0.0
+    recorder = studio.recorder(now_s=lambda: clock_s)
+    recorder.caller(0, frames(1))
+    recorder.line(0, frames(2))
+    for at_ms in (70_000, 70_020, 700_000):
+        clock_s = at_ms / 1000
+        recorder.caller(at_ms, frames(3))
+        recorder.line(at_ms, frames(4))
+        recorder.reaches(at_ms + 20)
+    finished = studio.finished(recorder)
+    left, right = strictly_read(finished.path)
+    for side, before, after in ((left, 1, 3), (right, 2, 4)):
+        assert side[:FRAME] == frames(before)
+        assert set(side[FRAME : 70_000 * 8]) == {0xFF}
+        assert side[70_000 * 8 : 70_040 * 8] == frames(after, 2)
+        assert side[-FRAME:] == frames(after)
+    assert (finished.state, finished.duration_ms) == (Recording.DONE, 700_020)
+
+
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 400), st.booleans()), max_size=30))
 def test_any_order_of_sound_keeps_both_sides_in_time(pieces: list[tuple[int, int, bool]]) -> None:
     lane = Lane()
@@ -262,6 +283,37 @@ def test_closing_the_writer_finishes_what_is_open(tmp_path: Path) -> None:
     assert studio.ends.get_nowait().duration_ms == 20
     studio.recorder("late.wav")
     assert "stopping" in studio.ends.get_nowait().words
+
+
+def test_a_call_that_ends_need_not_wait_for_the_turn_of_its_recording(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, min_free_bytes=0)
+    studio.writer._round_s = 10_000
+    recorders = [studio.recorder(f"{number}.wav") for number in range(5)]
+    recorders[3].caller(0, frames(1))
+    assert studio.finished(recorders[3]).duration_ms == 20
+    assert studio.writer.close()
+
+
+def test_recordings_take_turns(tmp_path: Path) -> None:
+    turns: queue.Queue[str] = queue.Queue()
+
+    class Turn(Recorder):
+        def _round(self) -> bool:
+            goes_on = super()._round()
+            turns.put(self.path.name)
+            return goes_on
+
+    writer = Writer(0, round_s=0.01)
+    for name in "abc":
+        Turn(tmp_path / name, writer, lambda finished: None)
+    # It is opened at once; the next time is its turn, as that of all others.
+    for _ in range(2):
+        while turns.get(timeout=5) != "c":
+            pass
+    first, second = ([turns.get(timeout=5) for _ in range(3)] for _ in range(2))
+    assert sorted(first) == ["a", "b", "c"]
+    assert first == second
+    assert writer.close()
 
 
 RECORD_FOR_EVER = """
