@@ -16,9 +16,10 @@ run: ## open the desk with a rehearsal going; without a display, rehearse one ca
 test: ready ## run every test, with coverage
 	@$(PYTHON) -m pytest --cov=bridge --cov=console
 
-bench: ready ## measure the bridge under load and the window's painting
+bench: ready ## measure the bridge under load, the window's painting, and taking over
 	@$(PYTHON) -m tests.benchmarks.bridge
 	@$(PYTHON) -m tests.benchmarks.console
+	@$(PYTHON) -m tests.benchmarks.take_over
 
 lint: ready ## check style
 	@$(PYTHON) -m ruff check .

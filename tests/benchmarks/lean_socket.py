@@ -1,6 +1,6 @@
 """A WebSocket that costs a load generator next to nothing: RFC 6455 frames written and read by hand.
 
-Only what both peers of a bridge use is here: a handshake, whole text messages, pings and closes.
+Only what the peers of a bridge use is here: a handshake, whole messages, pings and closes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ from urllib.parse import urlsplit
 from websockets.speedups import apply_mask
 
 ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class Socket(asyncio.Protocol):
     """One end of a connection. headers: of a client's handshake; a server (None) answers any."""
 
-    def __init__(self, on_text: Callable[[bytes], None], headers: Mapping[str, str] | None = None, path: str = "/"):
+    def __init__(
+        self,
+        on_text: Callable[[bytes], None],
+        headers: Mapping[str, str] | None = None,
+        path: str = "/",
+        on_binary: Callable[[bytes], None] | None = None,
+    ):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._on_text = on_text
+        self._on_binary = on_binary
         self._headers = headers
         self._path = path
         self._mask = b"" if headers is None else os.urandom(4)
@@ -73,6 +80,8 @@ class Socket(asyncio.Protocol):
             at = start + size
             if kind == TEXT:
                 self._on_text(body)
+            elif kind == BINARY and self._on_binary is not None:
+                self._on_binary(body)
             else:
                 self._control(kind, body)
         self._rest = data[at:]
@@ -109,6 +118,10 @@ class Socket(asyncio.Protocol):
         """One text message, now."""
         self._write(TEXT, text)
 
+    def send_binary(self, body: bytes) -> None:
+        """One binary message, now."""
+        self._write(BINARY, body)
+
     def close(self) -> None:
         """Begin to close; the other side ends it."""
         self._write(CLOSE, b"\x03\xe8")
@@ -133,10 +146,15 @@ class Socket(asyncio.Protocol):
         self._transport.write(head + mask + body)
 
 
-async def connect(url: str, headers: Mapping[str, str], on_text: Callable[[bytes], None]) -> Socket:
+async def connect(
+    url: str,
+    headers: Mapping[str, str],
+    on_text: Callable[[bytes], None],
+    on_binary: Callable[[bytes], None] | None = None,
+) -> Socket:
     """Open a socket as a client. Raises OSError."""
     parts = urlsplit(url)
-    socket = Socket(on_text, {"Host": parts.netloc, **headers}, parts.path or "/")
+    socket = Socket(on_text, {"Host": parts.netloc, **headers}, parts.path or "/", on_binary)
     await asyncio.get_running_loop().create_connection(lambda: socket, parts.hostname, parts.port)
     await socket.opened
     return socket

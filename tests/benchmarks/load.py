@@ -21,6 +21,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bridge.rehearsal.ticker import Ticker
 from tests.benchmarks.lean_socket import Socket
@@ -92,8 +93,10 @@ class AiLeg:
             self._load.measured.from_bridge += 1
         if b'"type":"session.update"' in text:
             self.socket.send(b'{"type":"session.updated","event_id":"e2","session":{"model":"gpt-realtime"}}')
+        elif self._call is not None:
+            self._call.ai_told(text, came_s)
         elif b'"type":"response.create"' in text:
-            # The only one there is. It comes before the first frame, which tells whose it is.
+            # It comes before the first frame, which tells whose it is.
             self._greeting = True
 
 
@@ -168,6 +171,9 @@ class Call:
         )
 
     # ── the AI ──
+
+    def ai_told(self, text: bytes, came_s: float) -> None:
+        """Anything else that reached the AI. Nobody asks the AI of such a call for anything."""
 
     def ai_heard(self, call_number: int, number: int, came_s: float) -> None:
         """A frame of the caller's reached the AI."""
@@ -342,6 +348,9 @@ class Call:
         self._played = last + 1
 
 
+AnyCall = TypeVar("AnyCall", bound=Call)
+
+
 class Load:
     """All calls of one run, and the AI's listener."""
 
@@ -357,9 +366,9 @@ class Load:
         self._server = await asyncio.get_running_loop().create_server(lambda: AiLeg(self).socket, "127.0.0.1", 0)
         self.ai_url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
-    def new_call(self) -> Call:
+    def new_call(self, kind: type[AnyCall] = Call) -> AnyCall:
         """One more; it begins with `start`."""
-        call = Call(self, len(self.calls))
+        call = kind(self, len(self.calls))
         self.calls.append(call)
         return call
 
