@@ -10,6 +10,7 @@ Printed beside the aims, in ms:
                             microphone opens when the bridge says that the floor is ours, and a first
                             frame takes as long as it lasts
     mouth to wire           an operator's frame from its write to its arrival at the carrier
+    mouth to line           and until the carrier plays it: its buffer evens out the way there
     wire to ear             a caller's frame from the carrier's write to its arrival at the console
     hand-back gap           the command's write until the AI is asked to answer, plus the first audio of
                             that answer from the AI's write to its arrival at the carrier
@@ -59,6 +60,7 @@ class Seen:
     silent_ms: list[float] = field(default_factory=list)
     voice_ms: list[float] = field(default_factory=list)
     mouth_ms: list[float] = field(default_factory=list)
+    caller_ms: list[float] = field(default_factory=list)
     ear_ms: list[float] = field(default_factory=list)
     gap_ms: list[float] = field(default_factory=list)
     told_silent_ms: list[float] = field(default_factory=list)
@@ -103,6 +105,8 @@ class TakenCall(Call):
         self.moments = Moments()
         self.seen = Seen()
         self.said_s: list[float] = []
+        self.operators = STAMP.pack(number, OPERATOR, 0)[:4]
+        """What the operator's frames to this call begin with; in no other sound."""
         self.answer_out_ms = 0.0
         self._silenced = False
 
@@ -145,22 +149,30 @@ class TakenCall(Call):
         super().on_text(text)
 
     def _play(self, audio: bytes, came_s: float) -> None:
-        _, reply, first = STAMP.unpack_from(audio)
-        if reply == OPERATOR:
-            self._playing_until_s = max(came_s, self._playing_until_s) + len(audio) / 8000
-            for at in range(0, len(audio), FRAME_BYTES):
-                _, _, number = STAMP.unpack_from(audio, at)
-                self.seen.mouth_ms.append((came_s - self.said_s[number]) * 1000)
-            self.moments.came("voice", came_s)
-            if number == len(self.said_s) - 1:
-                self.moments.came("last words", came_s)
+        if self.operators in audio:
+            self._play_operator(audio, came_s)
             return
+        _, reply, first = STAMP.unpack_from(audio)
         if self._silenced:
             self.seen.late_ai_frames += 1
         super()._play(audio, came_s)
         if first == 0 and reply == self._reply:
             self.answer_out_ms = (came_s - self._reply_sent_s) * 1000
             self.moments.came("AI", came_s)
+
+    def _play_operator(self, audio: bytes, came_s: float) -> None:
+        """The bridge may send silence before it, so its frames are looked for."""
+        begins_s = max(came_s, self._playing_until_s)
+        self._playing_until_s = begins_s + len(audio) / 8000
+        at = audio.find(self.operators)
+        while at >= 0:
+            _, _, number = STAMP.unpack_from(audio, at)
+            self.seen.mouth_ms.append((came_s - self.said_s[number]) * 1000)
+            self.seen.caller_ms.append((begins_s + at / 8000 - self.said_s[number]) * 1000)
+            at = audio.find(self.operators, at + STAMP.size)
+        self.moments.came("voice", came_s)
+        if number == len(self.said_s) - 1:
+            self.moments.came("last words", came_s)
 
 
 class Operator:
@@ -242,12 +254,11 @@ class Operator:
         if heard.listen_id != self._listen_id:
             self._seen.faults.append(f"sound for Listen {heard.listen_id}")
             return
+        self._seen.echoes += self._call.operators in heard.audio
         for at in range(0, len(heard.audio) - FRAME_BYTES + 1, FRAME_BYTES):
             call_number, reply, number = STAMP.unpack_from(heard.audio, at)
             if heard.side is Side.CALLER and (call_number, reply) == (self._call.number, 0):
                 self._seen.ear_ms.append((came_s - self._call.caller_said_s(number)) * 1000)
-            elif reply == OPERATOR:
-                self._seen.echoes += 1
 
 
 async def take_over_once(operator: Operator, call: TakenCall, chance: random.Random) -> None:
@@ -334,8 +345,9 @@ def lines(seen: Seen) -> list[tuple[str, Spread, float | None]]:
         ("mouth to wire", spread(seen.mouth_ms), 80),
         ("wire to ear", spread(seen.ear_ms), 120),
         ("hand-back gap", spread(seen.gap_ms), 200),
-        ("  the bridge's own: to silence", spread(seen.told_silent_ms), None),
-        ("  the bridge's own: to voice", spread(seen.told_voice_ms), None),
+        ("  mouth to line", spread(seen.caller_ms), None),
+        ("  the bridge's own count: to silence", spread(seen.told_silent_ms), None),
+        ("  the bridge's own count: to voice", spread(seen.told_voice_ms), None),
     ]
 
 
