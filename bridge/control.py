@@ -526,7 +526,7 @@ class PeaksAdded(msgspec.Struct, tag="peaks", **TAGS):
     """Waveform columns from ``first_column`` on, one byte each, all three of one length.
 
     caller, line: loudness 0 (silence) .. 255 (full scale) of what the caller said, and of what
-    the caller heard. voice: who was heard: 0 nobody, 1 AI, 2 operator, 3 hold sound. Columns already known
+    the caller heard. voice: who was heard: 0 nobody, 1 AI, 2 operator. Columns already known
     are replaced.
     """
 

@@ -32,6 +32,8 @@ SEND_PATIENCE_S = 5.0
 MAX_COMMAND_BYTES = 64 * 1024
 MAX_EVENTS_WAITING = 2000
 MAX_NAME_CHARS = 80
+SOUND_WAITING = 25
+"""Pieces of sound that wait for a console that listens: a quarter of a second of both sides."""
 
 
 class Console:
@@ -45,6 +47,8 @@ class Console:
         self._peaks: dict[str, int] = {}
         self._events: deque[Event] = deque()
         self._overwhelmed = False
+        self.listen_id = 0
+        self._sound: asyncio.Queue[bytes] = asyncio.Queue(SOUND_WAITING)
         self._wake = asyncio.Event()
         self._flushes = 0
 
@@ -84,6 +88,17 @@ class Console:
             for event in self._take(switchboard):
                 await self._send(event)
             await asyncio.sleep(FLUSH_S)
+
+    def hear(self, side: control.Side, at_ms: int, audio: bytes) -> None:
+        """Sound is to be sent at once; of what waits too long the oldest is dropped."""
+        if self._sound.full():
+            self._sound.get_nowait()
+        self._sound.put_nowait(control.encode_heard(self.listen_id, side, at_ms, audio))
+
+    async def play(self) -> None:
+        """Send sound as it comes, for ever. Raises ConnectionError for a console that is gone."""
+        while True:
+            await self._socket.send_bytes(await self._sound.get())
 
     async def _send(self, event: Event) -> None:
         if self._overwhelmed:
@@ -177,6 +192,7 @@ class Desk:
         self._switchboard.attach(console)
         console.tell(control.Done(id=hello.id))
         telling = asyncio.create_task(self._tell(console, transport))
+        playing = asyncio.create_task(console.play())
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -185,8 +201,12 @@ class Desk:
                     self._switchboard.talk(message.data[1:], console.name)
         finally:
             self._switchboard.detach(console)
-            telling.cancel()
-            await asyncio.wait([telling])
+            for task in (telling, playing):
+                task.cancel()
+            await asyncio.wait([telling, playing])
+            if not playing.cancelled():
+                # A console that is gone; the socket's reader has said so already.
+                playing.exception()
 
     async def _tell(self, console: Console, transport: asyncio.Transport | None) -> None:
         """Keep a console up to date until it is gone, or does not read and is let go."""
@@ -214,6 +234,11 @@ class Desk:
             console.tell(control.Done(id=command.id))
             return
         try:
+            if isinstance(command, control.Listen):
+                console.listen_id = command.id
+                self._switchboard.listen(console, command.call_id)
+                console.tell(control.Done(id=command.id))
+                return
             self._switchboard.obey(command, console.name)
         except NotAllowed as refusal:
             console.tell(control.Refused(id=command.id, reason=refusal.reason))

@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import ceil
+from typing import TypeAlias
 
 from bridge.carriers.twilio import Outgoing
-from bridge.control import Party
+from bridge.control import Party, Side
 from bridge.house import Recorder, Stream
 from bridge.picture import Picture
 from bridge.playout import Cut, Heard, Playout
 
-TALK = "talk-"
-"""Items of an operator's speech are called talk-1, talk-2 …; all others are the AI's."""
+TALK, KEYS, HOLD = "talk-", "keys-", "hold-"
+"""Items of an operator's speech are called talk-1, talk-2 …, their keypad tones keys-1 …, the sound
+of a hold hold-1 …; all others are the AI's."""
+
+Ear: TypeAlias = Callable[[Side, int, bytes, Party], None]
+"""Hears one side of a call as it goes by: (whose side, call time in ms, mu-law, whose voice)."""
 
 
 def voice_of(item_id: str) -> Party:
     """Whose voice an item is; NOBODY for ""."""
-    if not item_id:
+    if not item_id or item_id.startswith(HOLD):
         return Party.NOBODY
-    return Party.OPERATOR if item_id.startswith(TALK) else Party.AI
+    return Party.OPERATOR if item_id.startswith((TALK, KEYS)) else Party.AI
 
 
 class Line:
@@ -39,6 +44,7 @@ class Line:
         broke: Callable[[Exception], None],
     ) -> None:
         self.playout = Playout()
+        self.ears: dict[str, Ear] = {}
         self._stream = stream
         self._picture = picture
         self._recorder = recorder
@@ -80,6 +86,10 @@ class Line:
         if mark:
             self._stream.send(self._out.mark(mark))
 
+    def ask_mark(self, name: str) -> None:
+        """Have the carrier return a mark of ours that stands for no audio."""
+        self._stream.send(self._out.mark(name))
+
     def marked(self, name: str) -> None:
         """The carrier returned a mark."""
         if self.playout.marked(name, self._now_ms()) and self._timer is not None:
@@ -101,7 +111,8 @@ class Line:
         if clear and cut.needs_clear:
             self._stream.send(self._out.clear())
             self._picture.message(now_ms, "twilio", True, "clear", "")
-        self._picture.ghost(now_ms, cut.unheard)
+        if voice_of(cut.item_id) is Party.AI:
+            self._picture.ghost(now_ms, cut.unheard)
         return cut
 
     def advance(self) -> None:
@@ -115,9 +126,12 @@ class Line:
     def _hear(self, heard: list[Heard]) -> None:
         for piece in heard:
             voice = voice_of(piece.item_id)
-            self._picture.waveform.add_line(piece.start_ms, piece.audio, voice)
-            if self._recorder is not None:
-                self._recorder.line(round(piece.start_ms), piece.audio)
+            for ear in self.ears.values():
+                ear(Side.LINE, round(piece.start_ms), piece.audio, voice)
+            if not self._picture.call.private:
+                self._picture.waveform.add_line(piece.start_ms, piece.audio, voice)
+                if self._recorder is not None:
+                    self._recorder.line(round(piece.start_ms), piece.audio)
             if piece.item_id not in self._begun:
                 self._begun.add(piece.item_id)
                 self._picture.first_heard(piece.item_id, piece.start_ms)

@@ -29,6 +29,7 @@ from bridge.control import (
     Party,
     Phase,
     Recording,
+    TakeOverView,
     ToolState,
     ToolView,
     TurnKind,
@@ -81,6 +82,7 @@ class Picture:
     tools: dict[str, ToolView] = field(default_factory=dict)
     markers: dict[str, MarkerView] = field(default_factory=dict)
     answers: dict[str, AnswerView] = field(default_factory=dict)
+    take_overs: dict[str, TakeOverView] = field(default_factory=dict)
     messages: deque[MessageView] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
     needs: dict[str, str] = field(default_factory=dict)
     recording: Recording = Recording.OFF
@@ -140,6 +142,8 @@ class Picture:
 
     def message(self, at_ms: float, peer: str, outbound: bool, name: str, text: str) -> None:
         """A wire message went by. Repeated ones without text are counted on one line."""
+        if self.call.private:
+            return
         last = self.messages[-1] if self.messages else None
         if (
             last is not None
@@ -194,6 +198,17 @@ class Picture:
         """An operator's act: a line in the transcript and a marker under the waveform."""
         self.operator_line(TurnKind.NOTE, text, now_ms)
         self.mark(now_ms, MarkerKind.OPERATOR, label)
+
+    def keys(self, speaker: Party, keys: str, now_ms: float) -> None:
+        """Keypad keys that the caller or the operator pressed, masked already where they must be."""
+        self._requests += 1
+        self.lines(self.transcript.keys(f"keys-{self._requests}", speaker, keys, round(now_ms)))
+        self.mark(now_ms, MarkerKind.DTMF, f"keys {keys}")
+
+    def take_over(self, view: TakeOverView) -> None:
+        """A take-over began, or more is known of how fast it was."""
+        self.take_overs[view.take_over_id] = view
+        self.tell(("take_over", view.take_over_id))
 
     def cut(self, items: Iterable[str], by: Party, now_ms: float) -> None:
         """These items, and any whose words ran ahead of their sound, were cut off."""
@@ -308,6 +323,8 @@ class Picture:
         running = self.running_tools()
         if self.call.floor is Floor.OPERATOR:
             return f"{self.call.holder} has the floor"
+        if self.call.floor is Floor.HOLD:
+            return "On hold"
         if self.caller_speaking:
             return "Caller speaking"
         if self.line_voice is Party.AI:
@@ -332,10 +349,12 @@ class Picture:
             floor=self.call.floor,
             floor_holder=self.call.holder,
             ai_muted=self.call.phase is Phase.LIVE and self.call.floor is Floor.NOBODY,
+            private=self.call.private,
+            private_by=self.call.private_by,
             speaking=self.speaking,
             activity=self.activity(),
             needs=() if self.call.phase is Phase.ENDED else tuple(self.needs.values()),
-            recording=self.recording,
+            recording=Recording.PAUSED if self._is_paused() else self.recording,
             recording_path=self.recording_path,
             started_unix_ms=self.started_unix_ms or self.ring_unix_ms,
             clock_ms=self.clock_ms,
@@ -348,6 +367,9 @@ class Picture:
             allowed=tuple(verb for verb in Verb if not reasons[verb]),
             why_not={verb: reason for verb, reason in reasons.items() if reason},
         )
+
+    def _is_paused(self) -> bool:
+        return self.call.private and self.recording is Recording.ON
 
     def peaks(self, first: int) -> control.PeaksAdded:
         """The waveform from column ``first`` to its end."""
@@ -374,6 +396,8 @@ class Picture:
                 return control.MarkerChanged(marker=self.markers[name])
             case "answer":
                 return control.AnswerTimed(answer=self.answers[name])
+            case "take_over":
+                return control.TakeOverTimed(take_over=self.take_overs[name])
             case "ghost":
                 first, heights = self.waveform.ghosts[int(name)]
                 return control.GhostAdded(call_id=self.call_id, first_column=first, peaks=heights)
@@ -393,6 +417,8 @@ class Picture:
             yield control.MarkerChanged(marker=marker)
         for answer in self.answers.values():
             yield control.AnswerTimed(answer=answer)
+        for take_over in self.take_overs.values():
+            yield control.TakeOverTimed(take_over=take_over)
         for first, heights in self.waveform.ghosts:
             yield control.GhostAdded(call_id=self.call_id, first_column=first, peaks=heights)
         if self.waveform.caller:

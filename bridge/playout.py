@@ -199,6 +199,10 @@ class Playout:
                 sent.offset_bytes += count
         return heard
 
+    def ahead_ms(self, now_ms: float) -> float:
+        """How long the carrier will be busy with what was given so far."""
+        return max(0.0, self._end_ms - now_ms) + self._waiting_bytes / BYTES_PER_MS
+
     @property
     def unheard_ms(self) -> float:
         """Audio queued or sent that the caller has not heard, as of the last `advance`."""

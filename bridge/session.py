@@ -20,16 +20,28 @@ from typing import Any
 from msgspec.structs import replace
 
 from bridge import call as calls
-from bridge import engines
+from bridge import engines, hold_sound, keypad
 from bridge.audio import BYTES_PER_MS
 from bridge.call import Effect
 from bridge.carriers import twilio
-from bridge.control import Floor, MarkerKind, Party, Phase, Recording, ToolState, ToolView, TurnKind
+from bridge.control import (
+    Floor,
+    MarkerKind,
+    Party,
+    Phase,
+    Recording,
+    Side,
+    TakeOverView,
+    ToolState,
+    ToolView,
+    TurnKind,
+)
 from bridge.errors import PeerError
 from bridge.house import House, Recorder, Stream
-from bridge.line import TALK, Line
+from bridge.line import HOLD, KEYS, TALK, Ear, Line, voice_of
 from bridge.picture import Picture
 from bridge.profiles import Profile
+from bridge.voice import Voice
 
 log = logging.getLogger("cordboard.session")
 
@@ -45,6 +57,11 @@ MAX_TOLD = 10
 TOLD_MS = 10_000
 MAX_UNKNOWN_NAMES = 100
 EMPTY_REPLIES = 3
+KEYS_PAUSE_S = 1.2
+"""Keys of the caller that come closer together than this are one entry."""
+
+HOLD_AHEAD_MS = 2000
+SILENCE_MARK = "silent-"
 
 
 class Session:
@@ -57,6 +74,8 @@ class Session:
         self.call = picture.call
         self.finished = asyncio.Event()
         self.bad_messages = 0
+        self.ears: dict[str, Ear] = {}
+        """Who listens to this call, by console."""
         self.unknown_messages: dict[str, int] = {}
         self._loop = asyncio.get_running_loop()
         self._zero_s = self._loop.time()
@@ -85,6 +104,12 @@ class Session:
         self._backlog_until_ms = 0.0
         self._told: set[str] = set()
         self._keys_lately = 0
+        self._keys_in = ""
+        self._keys_timer: asyncio.TimerHandle | None = None
+        self._keys_out = 0
+        self._holds = 0
+        self._voice = Voice()
+        self._caller_turn = ""
 
     # ── life ──
 
@@ -102,6 +127,7 @@ class Session:
             self.picture.recording = Recording.ON
         self._stream = stream
         self._line = Line(stream, self.picture, self._recorder, self.now_ms, self._broke)
+        self._line.ears = self.ears
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -161,9 +187,15 @@ class Session:
 
     def apply(self, input: calls.Input) -> None:
         """Turn the machines and carry out what they say. Raises NotAllowed for an operator's verb."""
+        if isinstance(input, calls.Privacy):
+            # What came until now is told, or not, by what held until now.
+            self._enter_keys()
+            self._take_frames()
+            if self._line is not None:
+                self._line.advance()
         effects = self.call.apply(input)
         at_ms = round(self.now_ms()) if self._stream is not None else 0
-        self._note_down("input", {"input": type(input).__name__, **asdict(input)}, at_ms)
+        self._note_down("input", {"input": type(input).__name__, **self._told_of(input)}, at_ms)
         if self.call.phase is Phase.ENDED:
             self.picture.clock_ms = max(self.picture.clock_ms, at_ms)
         for effect in effects:
@@ -172,6 +204,12 @@ class Session:
             self._note_down("effects", {"effects": [effect.name for effect in effects]}, at_ms)
         self._call_changed()
 
+    def _told_of(self, input: calls.Input) -> dict[str, Any]:
+        told = asdict(input)
+        if isinstance(input, calls.PressKeys):
+            told["keys"] = keypad.masked(input.keys, self.call.private)
+        return told
+
     def _carry_out(self, effect: Effect, input: calls.Input) -> None:
         match effect:
             case Effect.OPEN_ENGINE:
@@ -179,8 +217,21 @@ class Session:
                 self._start(self._run_engine(self._engine))
             case Effect.CUT:
                 self._cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
+                if isinstance(input, calls.TakeOver):
+                    self._took_over(input.console)
                 if isinstance(input, calls.Interrupt):
                     self.picture.mark(self.now_ms(), MarkerKind.OPERATOR, "interrupt")
+            case Effect.PLAY_HOLD:
+                self._holds += 1
+                self._took_over_ms = self.now_ms()
+                self.picture.note("The caller was put on hold", "hold", self.now_ms())
+                self._keep_on_hold()
+            case Effect.PRESS_KEYS if isinstance(input, calls.PressKeys):
+                self._press(input.keys)
+            case Effect.GO_PRIVATE:
+                self._go_private()
+            case Effect.GO_PUBLIC:
+                self._go_public()
             case Effect.HANG_UP_CARRIER:
                 self._expect_end()
                 self.house.spawn(self._hang_up())
@@ -207,6 +258,10 @@ class Session:
                     engine.answer_now()
             case Effect.ANSWER_NOW, _:
                 engine.answer_now()
+            case Effect.TELL_HOLD_OVER, _:
+                lasted_s = (self.now_ms() - self._took_over_ms) / 1000
+                engine.tell(f"The caller was on hold for {lasted_s:.0f} s. Thank them and go on; do not greet again.")
+                self.picture.note("The hold is over", "hold ended", self.now_ms())
             case Effect.TELL_HAND_BACK, _:
                 self._tell_hand_back(engine, input)
             case Effect.PASS_WHISPER, calls.Whisper(text=text):
@@ -225,13 +280,59 @@ class Session:
     def _silenced(self, input: calls.Input) -> None:
         self.picture.wait_ends()
         self.picture.thinking = False
-        if isinstance(input, calls.TakeOver):
-            self._talks += 1
-            self._took_over_ms = self.now_ms()
-            self.picture.met("person", "silent", "barge-ins")
-            self.picture.note(f"{input.console} took over", "took over", self.now_ms())
-        else:
+        if isinstance(input, calls.MuteAI):
             self.picture.note("The AI was muted; it still listens", "muted", self.now_ms())
+
+    def _took_over(self, console: str) -> None:
+        """The AI's speech was cut just now; how fast the rest comes is measured from here."""
+        now_ms = self.now_ms()
+        self._talks += 1
+        self._took_over_ms = now_ms
+        self._voice = Voice()
+        self.picture.met("person", "silent", "barge-ins")
+        self.picture.note(f"{console} took over", "took over", now_ms)
+        number = str(self._talks)
+        view = TakeOverView(call_id=self.picture.call_id, take_over_id=number, console=console, at_ms=round(now_ms))
+        self.picture.take_over(view)
+        if self._line is not None:
+            # The carrier returns it once it has nothing left to play.
+            self._line.ask_mark(SILENCE_MARK + number)
+
+    def _silent(self, number: str) -> None:
+        """The carrier confirmed that nothing of the AI's is left."""
+        view = self.picture.take_overs.get(number)
+        if view is not None and view.silent_ms is None:
+            self.picture.take_over(replace(view, silent_ms=self.now_ms() - self._took_over_ms))
+
+    def _keep_on_hold(self) -> None:
+        """The hold's sound goes on for as long as the hold does."""
+        if self.call.floor is Floor.HOLD and self._line is not None and self._line.playout.unheard_ms < HOLD_AHEAD_MS:
+            self._line.speak(f"{HOLD}{self._holds}", hold_sound.loop())
+
+    def _press(self, keys: str) -> None:
+        """Tones to the other side, on the stream."""
+        self._keys_out += 1
+        if self._line is not None:
+            self._line.speak(f"{KEYS}{self._keys_out}", keypad.tones(keys))
+        shown = keypad.masked(keys, self.call.private)
+        self.picture.keys(Party.OPERATOR, shown, self.now_ms())
+        if self._engine is not None:
+            self._engine.tell(f"A human colleague pressed keys on the keypad: {' '.join(shown)}")
+
+    def _go_private(self) -> None:
+        """Nothing of the caller is kept, shown or passed on from here on."""
+        self._fresh_ms = math.inf
+        if self._engine is not None:
+            self._engine.unhear()
+        if self._caller_turn:
+            self.picture.caller_speaking = False
+            self.picture.lines(self.picture.transcript.caller_words_failed(self._caller_turn, round(self.now_ms())))
+            self._caller_turn = ""
+        self.picture.note("A privacy hold began: nothing is recorded, written down or sent", "private", self.now_ms())
+
+    def _go_public(self) -> None:
+        self._fresh_ms = 0.0
+        self.picture.note("The privacy hold is over", "privacy over", self.now_ms())
 
     def _tell_hand_back(self, engine: engines.Engine, input: calls.Input) -> None:
         lasted_s = (self.now_ms() - self._took_over_ms) / 1000
@@ -254,12 +355,15 @@ class Session:
             return
         self._take_received()
         cut = self._line.cut()
-        if by is Party.OPERATOR and (cut.item_id or self.picture.thinking):
+        items = [item_id for item_id in (cut.item_id, *cut.dropped) if voice_of(item_id) is Party.AI]
+        item_id = items[0] if items else ""
+        heard_ms = cut.heard_ms if item_id == cut.item_id else 0
+        if by is Party.OPERATOR and (item_id or self.picture.thinking):
             # Cut short by us, the caller still waits for an answer.
             self._caller_waits = True
-        if self._engine is not None and (cut.item_id or by is Party.OPERATOR):
-            self._engine.cut(cut.item_id, cut.heard_ms, by_caller=by is Party.CALLER)
-        self.picture.cut((cut.item_id, *cut.dropped), by, self.now_ms())
+        if self._engine is not None and (item_id or by is Party.OPERATOR):
+            self._engine.cut(item_id, heard_ms, by_caller=by is Party.CALLER)
+        self.picture.cut(items, by, self.now_ms())
 
     # ── the end ──
 
@@ -290,6 +394,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        self._enter_keys()
         for timer in (self._tick_timer, self._end_timer):
             if timer is not None:
                 timer.cancel()
@@ -333,6 +438,8 @@ class Session:
             self._bad_message(what)
             raise PeerError(what) from None
         self._frames.append((event.timestamp, audio))
+        if self.ears:
+            self._overhear(event.timestamp, audio)
         if self._engine is not None and event.timestamp >= self._fresh_ms:
             self._engine.hear(event.payload, event.timestamp)
 
@@ -340,11 +447,13 @@ class Session:
         now_ms = self.now_ms()
         match event:
             case twilio.Mark(name=name) if self._line is not None:
+                if name.startswith(SILENCE_MARK):
+                    self._silent(name.removeprefix(SILENCE_MARK))
                 self._line.marked(name)
                 self.picture.message(now_ms, "twilio", False, "mark", text)
             case twilio.Dtmf(digit=digit) if self._keys_lately < MAX_KEYS_A_SECOND:
                 self._keys_lately += 1
-                self.picture.mark(now_ms, MarkerKind.DTMF, f"key {digit}")
+                self._key_pressed(digit)
                 self.picture.message(now_ms, "twilio", False, "dtmf", "")
             case twilio.Stop():
                 self.picture.message(now_ms, "twilio", False, "stop", text)
@@ -363,12 +472,48 @@ class Session:
         if self.bad_messages == 1:
             self._trouble("bad message", f"{what}. It was dropped, as any further one will be; the call goes on.")
 
+    def _overhear(self, at_ms: int, audio: bytes) -> None:
+        """For those who listen: the caller's frame, and what the caller heard until now."""
+        for ear in self.ears.values():
+            ear(Side.CALLER, at_ms, audio, Party.CALLER)
+        if self._line is not None:
+            self._line.advance()
+
+    def _key_pressed(self, key: str) -> None:
+        """Keys are told of together, so that a card's number is known for one before any of it is shown."""
+        self._keys_in += key
+        if self._keys_timer is not None:
+            self._keys_timer.cancel()
+        self._keys_timer = self._loop.call_later(KEYS_PAUSE_S, self._enter_keys)
+
+    def _enter_keys(self) -> None:
+        if self._keys_timer is not None:
+            self._keys_timer.cancel()
+            self._keys_timer = None
+        keys, self._keys_in = self._keys_in, ""
+        if not keys:
+            return
+        shown = keypad.masked(keys, self.call.private)
+        self.picture.keys(Party.CALLER, shown, self.now_ms())
+        if self._engine is None or shown != keys or self.call.phase is not Phase.LIVE:
+            return
+        self._engine.tell(f"The caller pressed keys on the keypad: {' '.join(keys)}")
+        if self.call.floor is Floor.AI:
+            self._engine.answer_now()
+
     # ── what the operator's microphone sends ──
 
     def talk(self, mulaw: bytes) -> None:
         """The operator's voice, while a console holds the floor."""
-        if self._line is not None and mulaw:
-            self._line.speak(f"{TALK}{self._talks}", mulaw)
+        if self._line is None or not mulaw:
+            return
+        now_ms = self.now_ms()
+        shaped = self._voice.shape(mulaw, self._line.playout.ahead_ms(now_ms))
+        if shaped:
+            self._line.speak(f"{TALK}{self._talks}", shaped)
+            view = self.picture.take_overs.get(str(self._talks))
+            if view is not None and view.voice_ms is None:
+                self.picture.take_over(replace(view, voice_ms=self.now_ms() - self._took_over_ms))
 
     # ── every TICK_MS ──
 
@@ -392,6 +537,7 @@ class Session:
         self._take_received()
         if self._line is not None:
             self._line.advance()
+            self._keep_on_hold()
         self.picture.tell(("peaks", ""))
         now_ms = self.now_ms()
         if now_ms - self._media_ms > SILENT_LINE_MS and self.call.phase in (Phase.CONNECTING, Phase.LIVE):
@@ -410,14 +556,15 @@ class Session:
         self._stall_s = math.inf
         self._trouble("bridge stalled", f"This machine stalled for {late_ms / 1000:.1f} s; the call goes on.")
         self._media_ms = self.now_ms()
-        self._fresh_ms = self._caller_ms + late_ms - STALE_MS
+        if not self.call.private:
+            self._fresh_ms = self._caller_ms + late_ms - STALE_MS
         self._backlog_until_ms = self._media_ms + BACKLOG_MS
         if self._line is not None:
             self._line.stalled()
 
     def _watch(self, now_ms: float) -> None:
         self._keys_lately = 0
-        if now_ms > self._backlog_until_ms:
+        if now_ms > self._backlog_until_ms and not self.call.private:
             self._fresh_ms = 0.0
         if self.picture.clock_ms % TOLD_MS < 1000:
             self._told.clear()
@@ -437,7 +584,7 @@ class Session:
                 audio += frames[index][1]
                 index += 1
             self._caller_ms = start_ms + len(audio) // BYTES_PER_MS
-            if audio:
+            if audio and not self.call.private:
                 self.picture.waveform.add_caller(start_ms, audio)
                 if self._recorder is not None:
                     self._recorder.caller(start_ms, audio)
@@ -458,13 +605,13 @@ class Session:
             log.warning("the engine was lost (fatal: %s)", lost.fatal)
             self.house.engine_lost(str(lost))
             self._trouble("AI lost", str(lost))
-            if self.call.floor is Floor.OPERATOR:
+            if self.call.floor in calls.BY_PERSON:
                 self.picture.need("engine", "the AI is gone; you have the floor")
             self.apply(calls.EngineGone("the AI was lost"))
 
     def on_speech(self, item_id: str, payload: str) -> None:
         """AI audio from the engine. The hot path out."""
-        if self.call.floor is Floor.OPERATOR or self._line is None:
+        if self._line is None or self.call.floor in calls.BY_PERSON:
             return
         try:
             audio = a2b_base64(payload)
@@ -499,13 +646,17 @@ class Session:
                     picture.session_expires_ms = round(expires - time.time() * 1000 + now_ms)
                 self.house.engine_ready(event.model)
                 self.apply(calls.EngineReady())
+            case engines.CallerStarted() | engines.CallerStopped() if self.call.private:
+                pass
             case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
+                self._caller_turn = item_id
                 picture.caller_speaking = True
                 picture.wait_ends()
                 picture.lines(transcript.caller_started(item_id, at_ms))
                 self.apply(calls.CallerSpoke())
             case engines.CallerStopped(item_id=item_id, at_ms=at_ms):
                 picture.caller_speaking = False
+                self._caller_turn = ""
                 self._caller_waits = True
                 if self.call.floor is Floor.AI:
                     picture.thinking = True

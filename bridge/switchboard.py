@@ -20,6 +20,7 @@ from bridge import control
 from bridge.control import Command, Event, Floor, HealthPart, HealthState, HealthView, Phase, Recording, TurnState
 from bridge.errors import NotAllowed
 from bridge.house import House, Stream
+from bridge.keypad import KEYS
 from bridge.picture import CALL, Key, Picture
 from bridge.profiles import Profile
 from bridge.session import Session
@@ -54,6 +55,9 @@ class Watcher(Protocol):
 
     def tell(self, event: Event) -> None:
         """Send this event."""
+
+    def hear(self, side: control.Side, at_ms: int, audio: bytes) -> None:
+        """Sound of the call that this console listens to. Returns at once; what is not read is dropped."""
 
 
 @dataclass
@@ -237,7 +241,13 @@ class Switchboard:
             case control.Ask(call_id=call_id, text=text, cut_in=cut_in):
                 self._session(call_id).apply(calls.Ask(_words(text), cut_in))
             case control.Say(call_id=call_id, text=text):
-                self._session(call_id).apply(calls.Say(_words(text)))
+                self._session(call_id).apply(calls.Say(_words(text), console))
+            case control.Hold(call_id=call_id, held=held):
+                self._session(call_id).apply(calls.Hold(console) if held else calls.Unhold(console))
+            case control.PressKeys(call_id=call_id, keys=keys):
+                self._session(call_id).apply(calls.PressKeys(_keys(keys), console))
+            case control.Privacy(call_id=call_id, private=private):
+                self._session(call_id).apply(calls.Privacy(console, private))
             case control.TakeOver(call_id=call_id):
                 self._take_over(call_id, console)
             case control.HandBack(call_id=call_id, note=note):
@@ -258,7 +268,7 @@ class Switchboard:
                         f"{self.live_count} call(s) are up. End them first, or say that they may be ended."
                     )
                 self.stop()
-            case control.Attach() | control.Watch():
+            case control.Attach() | control.Watch() | control.Listen():
                 raise NotAllowed("That was said already.")
 
     def _session(self, call_id: str) -> Session:
@@ -292,6 +302,25 @@ class Switchboard:
                 self._faulted(session, fault)
         return bool(held)
 
+    def listen(self, watcher: Watcher, call_id: str) -> None:
+        """From now on this console hears this call and no other; "" for none. Raises NotAllowed."""
+        for session in self.sessions.values():
+            session.ears.pop(watcher.name, None)
+        if not call_id:
+            return
+        session = self._session(call_id)
+        if session.call.phase not in (Phase.CONNECTING, Phase.LIVE):
+            raise NotAllowed("There is nothing to hear: the call is not up.")
+        call = session.call
+
+        def ear(side: control.Side, at_ms: int, audio: bytes, voice: control.Party) -> None:
+            has_floor = call.holder == watcher.name
+            is_own_voice = has_floor and voice is control.Party.OPERATOR
+            if not is_own_voice and (has_floor or not call.private):
+                watcher.hear(side, at_ms, audio)
+
+        session.ears[watcher.name] = ear
+
     # ── consoles come and go ──
 
     def attach(self, watcher: Watcher) -> None:
@@ -306,6 +335,7 @@ class Switchboard:
     def detach(self, watcher: Watcher) -> None:
         """The console is gone. A floor it holds goes back to the AI after a grace."""
         self.watchers.remove(watcher)
+        self.listen(watcher, "")
         if self.held_by(watcher.name) and not any(other.name == watcher.name for other in self.watchers):
             self._returns[watcher.name] = asyncio.get_running_loop().call_later(
                 self.floor_return_ms / 1000, self._console_gone, watcher.name
@@ -364,3 +394,9 @@ def _words(text: str) -> str:
     if len(text) > control.MAX_TEXT_CHARS:
         raise NotAllowed(TOO_LONG)
     return text
+
+
+def _keys(keys: str) -> str:
+    if not keys or len(keys) > control.MAX_KEYS or not set(keys) <= set(KEYS):
+        raise NotAllowed(f"Keys are 0-9, *, # and A-D, at most {control.MAX_KEYS} at a time.")
+    return keys

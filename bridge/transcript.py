@@ -225,6 +225,11 @@ class Transcript:
         turn.wanted = text if kind is TurnKind.SAY else ""
         return [turn_id]
 
+    def keys(self, turn_id: str, speaker: Party, keys: str, at_ms: int) -> list[str]:
+        """Keypad keys that the caller or the operator pressed."""
+        self._add(turn_id, speaker, TurnKind.KEYS, TurnState.FINAL, at_ms).text = keys
+        return [turn_id]
+
     def remark(self, turn_id: str, remark: str) -> list[str]:
         """A short word beside a line."""
         self._turns[turn_id].remark = remark

@@ -112,6 +112,28 @@ ACTIONS: tuple[Action, ...] = (
         button=True,
     ),
     Action(
+        name="hold",
+        menu=Menu.CALL,
+        key="H",
+        ctrl_key="Ctrl+H",
+        look=Look("Hold", "The caller hears a pleasant sound and that it goes on; the AI is silent.", Verb.HOLD),
+        other=Look("End hold", "Whoever had the floor before goes on.", Verb.UNHOLD),
+        button=True,
+    ),
+    Action(
+        name="privacy",
+        menu=Menu.CALL,
+        key="V",
+        ctrl_key="Ctrl+Shift+V",
+        look=Look(
+            "Privacy",
+            "Recording, transcript and history pause, and the AI hears nothing, until you press it again.",
+            Verb.PRIVACY,
+        ),
+        other=Look("End privacy", "Record, write down and let the AI hear again.", Verb.PRIVACY),
+        button=True,
+    ),
+    Action(
         name="hang_up",
         menu=Menu.CALL,
         key="Shift+Esc",
@@ -141,6 +163,14 @@ ACTIONS: tuple[Action, ...] = (
         key="S",
         ctrl_key="Ctrl+S",
         look=Look("Say", "Have exactly these words spoken to the caller.", Verb.SAY),
+        text_mode=True,
+    ),
+    Action(
+        name="keys",
+        menu=Menu.CALL,
+        key="P",
+        ctrl_key="Ctrl+P",
+        look=Look("Keypad", "Send keypad tones to the other side: 0-9, * and #. The AI is told.", Verb.KEYS),
         text_mode=True,
     ),
     Action(
@@ -216,6 +246,10 @@ LINE_KEYS: tuple[tuple[str, str], ...] = (
 NO_CALL = "No call is selected."
 BRIDGE_LOST = "The link to the bridge is lost; the call goes on without this window. It re-attaches by itself."
 HELD_BY_OTHER = "{holder} has the floor; only they can hand it back."
+ASK_THEM = "{holder} has this call in hand. Ask them, or wait."
+HOLDERS_ONLY = (Verb.TAKE_OVER, Verb.HOLD, Verb.UNHOLD, Verb.SAY, Verb.KEYS)
+"""What only the console may do that has the floor, or put the caller on hold."""
+
 NOT_NOW = "Not possible now."
 
 BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
@@ -233,6 +267,10 @@ def is_other(action: Action, call: CallView | None) -> bool:
             return call.floor is Floor.OPERATOR
         case "mute_ai":
             return call.ai_muted
+        case "hold":
+            return call.floor is Floor.HOLD
+        case "privacy":
+            return call.private
         case _:
             return False
 
@@ -258,6 +296,10 @@ def _why_not(verb: Verb, call: CallView | None, me: str, lost: bool) -> str:
         return BRIDGE_LOST
     if verb not in call.allowed:
         return told(call.why_not.get(verb, NOT_NOW), me)
-    if verb is Verb.HAND_BACK and call.floor_holder not in ("", me):
-        return HELD_BY_OTHER.format(holder=operator_word(call.floor_holder, me))
+    if call.floor_holder not in ("", me):
+        holder = operator_word(call.floor_holder, me)
+        if verb is Verb.HAND_BACK:
+            return HELD_BY_OTHER.format(holder=holder)
+        if verb in HOLDERS_ONLY:
+            return ASK_THEM.format(holder=holder)
     return ""

@@ -153,6 +153,12 @@ class Desk(QObject):
                 answer = send(control.TakeOver, call_id=call_id)
             case Verb.HAND_BACK:
                 answer = send(control.HandBack, call_id=call_id, note=text)
+            case Verb.HOLD | Verb.UNHOLD:
+                answer = send(control.Hold, call_id=call_id, held=verb is Verb.HOLD)
+            case Verb.KEYS:
+                answer = send(control.PressKeys, call_id=call_id, keys="".join(text.upper().split()))
+            case Verb.PRIVACY:
+                answer = send(control.Privacy, call_id=call_id, private=not (view is not None and view.private))
             case Verb.HANG_UP:
                 answer = send(control.HangUp, call_id=call_id)
         self._await(Pending(call_id, verb, monotonic_ms(), text), answer)

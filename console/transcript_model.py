@@ -163,6 +163,8 @@ def turn_entry(turn: TurnView, operator: str = YOU, ours: str = "") -> Entry:
         case TurnKind.SAY:
             runs = Run("Say: ", Ink.PLAIN), *_words(turn)
             return Entry(time, operator, "operator", runs, pill, pill_role, italic=True)
+        case TurnKind.KEYS:
+            return Entry(time, who, role, (Run("pressed " + seen(turn.text), Ink.DIM),), pill, pill_role)
         case TurnKind.NOTE:
             return Entry(time, "Note", "dim", (Run(seen(told(turn.text, ours)), Ink.DIM),), pill, pill_role)
         case _:

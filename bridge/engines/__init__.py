@@ -20,6 +20,7 @@ class ReplyKind(StrEnum):
     ANSWER = "answer"
     GREETING = "greeting"
     ASK = "ask"
+    SAY = "say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class CallerWordsFailed:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted:
-    """The AI began a reply. request: the id given with `Engine.ask`, else ""."""
+    """The AI began a reply. request: the id given with `Engine.ask` or `say`, else ""."""
 
     reply_id: str
     kind: ReplyKind
@@ -207,6 +208,9 @@ class Engine(Protocol):
     def ask(self, text: str, request: str, *, cut_in: bool) -> None:
         """Reply now in own words, after a running reply; cut_in: the caller of this has cut it."""
 
+    def say(self, text: str, request: str) -> None:
+        """Reply with exactly these words, after a running reply."""
+
     def tell(self, text: str) -> None:
         """Add what happened outside the AI's hearing to its memory; starts nothing."""
 
@@ -223,11 +227,8 @@ class Engine(Protocol):
     def answer_now(self) -> None:
         """Reply to what was said last, after a running reply."""
 
-    def deafen(self, deaf: bool) -> None:
-        """While deaf nothing that the caller says leaves for the peer, and what it has not judged yet is dropped.
-
-        The caller's turn that was open, if any, is reported as CallerStopped and CallerWordsFailed.
-        """
+    def unhear(self) -> None:
+        """Drop what the caller said and the peer has not judged yet: a turn that is under way is no more."""
 
     def answer_tool(self, tool_id: str, output: str) -> None:
         """The result of a tool; once all of a reply's tools are answered the AI goes on."""

@@ -185,6 +185,11 @@ class OpenAIRealtime:
         self.wire.may_answer(allowed)
         self._flush()
 
+    def unhear(self) -> None:
+        """See `Engine.unhear`."""
+        self.wire.unhear(_now_ms())
+        self._flush()
+
     def answer_now(self) -> None:
         """See `Engine.answer_now`."""
         self.wire.answer_now(_now_ms())

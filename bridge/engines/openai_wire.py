@@ -153,6 +153,12 @@ class Wire:
         instructions = f'Tell the caller, in your own words: "{text}"'
         self._arbiter.ask(ReplyKind.ASK, request, now_ms, instructions=instructions, tool_choice="none")
 
+    def unhear(self, now_ms: int) -> None:
+        """See `Engine.unhear`."""
+        self._kept.clear()
+        self._arbiter.caller_stopped(now_ms)
+        self._put("input_audio_buffer.clear")
+
     def answer_now(self, now_ms: int) -> None:
         """See `Engine.answer_now`."""
         self._arbiter.answer_now(now_ms)

@@ -33,6 +33,7 @@ SOON_MS = 5 * 60_000
 RECORDING_WORDS = {
     Recording.OFF: ("Not recorded", "dim"),
     Recording.ON: ("Recording", "danger"),
+    Recording.PAUSED: ("Paused by a privacy hold", "operator"),
     Recording.PARTIAL: ("Recorded in part", "operator"),
     Recording.DONE: ("Recorded", "dim"),
 }

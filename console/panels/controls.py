@@ -156,6 +156,7 @@ class ControlsPanel(QFrame):
             "whisper": self.tr("Tell the AI something the caller will not hear…"),
             "ask": self.tr("What shall the AI say, in its own words?"),
             "say": self.tr("Exactly these words will be spoken to the caller…"),
+            "keys": self.tr("Keys to press: 0-9, * and #. The other side hears the tones."),
             NOTE: self.tr("Note for the AI, if you like. Enter hands back, Esc keeps the floor."),
         }[mode]
         self.line.setPlaceholderText(shown)

@@ -135,6 +135,8 @@ class HeaderPanel(QFrame):
         match view.recording:
             case Recording.ON:
                 return self.tr("Recording"), "danger"
+            case Recording.PAUSED:
+                return self.tr("Privacy hold · not recorded"), "operator"
             case Recording.PARTIAL:
                 return self.tr("Recording has a gap"), "danger"
             case Recording.DONE:

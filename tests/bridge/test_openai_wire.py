@@ -981,3 +981,8 @@ def test_prices_are_found_by_the_longest_name() -> None:
     assert told.rates_for("gpt-realtime-2.1-mini-2026-05-01", PRICES).audio_out == 20
     assert told.rates_for("gpt-realtime-2.1-2026-05-01", PRICES).audio_out == 64
     assert told.rates_for("local", PRICES) == told.Rates()
+
+
+def test_what_was_not_judged_yet_is_dropped_when_the_caller_is_not_to_be_heard(line: Line) -> None:
+    line.wire.unhear(0)
+    assert [name for name, _ in line.wire.take()] == ["input_audio_buffer.clear"]

@@ -272,3 +272,31 @@ def test_consumption_adds_up() -> None:
     seen.used(100, 0.02)
     seen.used(50, 0.01)
     assert (seen.view().tokens, round(seen.view().cost_usd, 3)) == (150, 0.03)
+
+
+def test_keys_and_take_overs_are_seen() -> None:
+    told: list[Key] = []
+    seen = live(told)
+    seen.keys(Party.CALLER, "12", 500)
+    view = control.TakeOverView(call_id="c1", take_over_id="1", console="Ann", at_ms=600)
+    seen.take_over(view)
+    events = [seen.event(key) for key in told]
+    assert control.TakeOverTimed(take_over=view) in events
+    assert control.TakeOverTimed(take_over=view) in list(seen.snapshot())
+    assert any(isinstance(event, control.TurnChanged) and event.turn.text == "12" for event in events)
+
+
+def test_a_privacy_hold_pauses_recording_and_messages() -> None:
+    seen = live()
+    seen.recording = control.Recording.ON
+    seen.call.apply(calls.Privacy("Ann", True))
+    seen.message(1, "twilio", False, "dtmf", "4")
+    view = seen.view()
+    assert (view.private, view.private_by, view.recording) == (True, "Ann", control.Recording.PAUSED)
+    assert not seen.messages
+
+
+def test_a_caller_on_hold_is_said_to_be() -> None:
+    seen = live()
+    seen.call.apply(calls.Hold("Ann"))
+    assert seen.view().activity == "On hold"

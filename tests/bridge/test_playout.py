@@ -319,3 +319,12 @@ def test_heard_never_exceeds_received_at_any_cut(cut_ms: int) -> None:
     assert total_ms + len(cut.unheard) / 8 == 2000
     if cut.item_id:
         assert cut.heard_ms == total_ms
+
+
+def test_how_far_ahead_the_carrier_is() -> None:
+    out = Playout()
+    assert out.ahead_ms(0) == 0
+    out.push("a", speech(500))
+    assert out.ahead_ms(0) == 500
+    out.due(0)
+    assert out.ahead_ms(100) == 400

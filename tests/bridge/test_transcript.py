@@ -187,3 +187,10 @@ def test_the_conversation_holds_only_what_was_said_and_heard() -> None:
 
 def test_words_are_compared_without_case_and_punctuation() -> None:
     assert spoken_words("Don’t — PANIC!") == ["don't", "panic"]
+
+
+def test_keys_are_a_line_of_their_own() -> None:
+    transcript = new()
+    assert transcript.keys("keys-1", Party.CALLER, "12", 700) == ["keys-1"]
+    view = transcript.view("keys-1")
+    assert (view.speaker, view.kind, view.text, view.start_ms) == (Party.CALLER, TurnKind.KEYS, "12", 700)

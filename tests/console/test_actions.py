@@ -60,14 +60,15 @@ def test_verbs_have_the_keys_of_the_design(verb: Verb, key: str) -> None:
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
 def test_a_single_key_also_works_with_ctrl_while_typing(action: Action) -> None:
     if len(action.key) == 1 and action.key.isalpha():
-        assert action.ctrl_key == f"Ctrl+{action.key}"
+        # Ctrl+V pastes into the text line.
+        assert action.ctrl_key == ("Ctrl+Shift+V" if action.key == "V" else f"Ctrl+{action.key}")
     assert action.look.title
     assert action.look.tooltip
 
 
 def test_the_bar_and_the_text_line_are_made_of_rows() -> None:
-    assert [action.name for action in BUTTONS] == ["take_over", "interrupt", "mute_ai", "hang_up"]
-    assert [action.name for action in TEXT_MODES] == ["whisper", "ask", "say"]
+    assert [action.name for action in BUTTONS] == ["take_over", "interrupt", "mute_ai", "hold", "privacy", "hang_up"]
+    assert [action.name for action in TEXT_MODES] == ["whisper", "ask", "say", "keys"]
 
 
 def test_a_verb_is_enabled_exactly_when_the_bridge_allows_it() -> None:
@@ -101,3 +102,13 @@ def test_without_a_call_or_a_bridge_no_verb_is_offered_and_the_reason_is_said() 
     assert face(BY_NAME["interrupt"], None).why_not == NO_CALL
     assert face(BY_NAME["interrupt"], LIVE, lost=True).why_not == BRIDGE_LOST
     assert face(BY_NAME["shortcuts"], None, lost=True).enabled
+
+
+def test_hold_and_privacy_turn_into_their_ends() -> None:
+    held = CallView(
+        call_id="c1", floor=Floor.HOLD, floor_holder="Ann", allowed=(Verb.UNHOLD, Verb.PRIVACY), private=True
+    )
+    assert face(BY_NAME["hold"], held, "Ann").title == "End hold"
+    assert face(BY_NAME["privacy"], held, "Ann").title == "End privacy"
+    other = face(BY_NAME["hold"], held, "Bob")
+    assert (other.enabled, other.why_not) == (False, "Ann has this call in hand. Ask them, or wait.")

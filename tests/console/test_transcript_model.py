@@ -227,3 +227,8 @@ def test_long_values_fold_and_unfold() -> None:
 
 def test_a_bottomless_value_is_shown_as_it_came() -> None:
     assert tool_entry(tool("[" * 9000), unfolded=True).text.endswith("[[[")
+
+
+def test_keys_are_shown_as_pressed() -> None:
+    shown = turn_entry(turn(Party.CALLER, "1 2 3", kind=TurnKind.KEYS))
+    assert "".join(run.text for run in shown.runs) == "pressed 1 2 3"
