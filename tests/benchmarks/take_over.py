@@ -371,12 +371,12 @@ def main() -> int:
     print(f"{platform.platform()}, Python {platform.python_version()}, {given.others} other calls")
     gc.disable()
     seen, late_ms = uvloop.run(measure(take_overs, given.others, 0 if pinned else -1))
-    print(f"     {'ms':34} {'count':>6} {'p50':>7} {'p99':>7} {'max':>7}  {'aim at p99':>10}")
+    print(f"     {'ms':38} {'count':>6} {'p50':>7} {'p99':>7} {'max':>7}  {'aim at p99':>10}")
     for what, one, aim in lines(seen):
         missed = aim is not None and (one.p99 > aim or not one.count)
         verdict = "    " if aim is None else "MISS" if missed else "ok  "
         aimed = "" if aim is None else f"{aim:.0f}"
-        print(f"{verdict} {what:34} {one.count:6} {one.p50:7.1f} {one.p99:7.1f} {one.max:7.1f}  {aimed:>10}")
+        print(f"{verdict} {what:38} {one.count:6} {one.p50:7.1f} {one.p99:7.1f} {one.max:7.1f}  {aimed:>10}")
     done = len(seen.gap_ms)
     for what, count in (
         ("take-overs that did not come to their end", take_overs - done),
