@@ -11,6 +11,7 @@ from console.actions import (
     BUTTONS,
     BY_NAME,
     BY_VERB,
+    HELD_BY_OTHER,
     NO_CALL,
     NOT_NOW,
     TEXT_MODES,
@@ -112,3 +113,9 @@ def test_hold_and_privacy_turn_into_their_ends() -> None:
     assert face(BY_NAME["privacy"], held, "Ann").title == "End privacy"
     other = face(BY_NAME["hold"], held, "Bob")
     assert (other.enabled, other.why_not) == (False, "Ann has this call in hand. Ask them, or wait.")
+
+
+def test_another_desks_floor_cannot_be_handed_back_but_can_be_whispered_to() -> None:
+    taken = CallView(call_id="c1", floor=Floor.OPERATOR, floor_holder="Ann", allowed=(Verb.HAND_BACK, Verb.WHISPER))
+    assert face(BY_NAME["take_over"], taken, "Bob").why_not == HELD_BY_OTHER.format(holder="Ann")
+    assert face(BY_NAME["whisper"], taken, "Bob").enabled
