@@ -2,7 +2,7 @@
 
 Always visible, never covered. A button never changes itself: what it says and whether it is
 enabled comes from the call as the bridge last told it; between a press and the bridge's answer it
-is pending. Refusals stand beside the buttons, in words, for a while.
+is pending. Refusals stand beside the buttons, in words, for a while; above them where there is no room.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from console.widgets.key_button import KeyButton, key_words
 from console.widgets.own_keys_line import OwnKeysLine
 
 REFUSAL_SHOWN_MS = 8000
+STATUS_PX = 240
+"""The room that words beside the verbs need to be read; with less they get a row of their own."""
 ROLES = {Role.PLAIN: "", Role.PRIMARY: "operator", Role.DANGER: "danger"}
 NOTE = "note"
 
@@ -107,20 +109,21 @@ class ControlsPanel(QFrame):
         writing.setSpacing(theme.px(10))
         writing.addWidget(segments)
         writing.addWidget(self.line, 1)
-        verbs = QHBoxLayout()
+        self._verbs = verbs = QHBoxLayout()
         verbs.setSpacing(theme.px(8))
         for action in BUTTONS:
             button = KeyButton(ROLES[action.role])
             button.clicked.connect(lambda _=False, name=action.name: self.act(name))
             self.buttons[action.name] = button
             if action.role is Role.DANGER:
+                verbs.addStretch()
                 verbs.addWidget(self.status, 1)
             verbs.addWidget(button)
         self.status.setObjectName("status")
         self.status.setWordWrap(True)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.status.setContentsMargins(theme.px(8), 0, theme.px(8), 0)
-        column = QVBoxLayout(self)
+        self._column = column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
         column.setSpacing(theme.px(11))
         column.addWidget(self.floor_strip)
@@ -277,13 +280,25 @@ class ControlsPanel(QFrame):
             self._announce(words)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keys give way before words do."""
+        """Keys give way before words do, and words of the status move up before they are cut off."""
         super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
         gaps = theme.px(8) * (len(self.buttons) + 1) + 2 * theme.px(20)
         room = self.width() - gaps - theme.px(60)
         key_shown = sum(button.whole_width() for button in self.buttons.values()) <= room
         for button in (*self.buttons.values(), *self.modes.values()):
             button.set_key_shown(key_shown)
+        buttons = sum(button.sizeHint().width() for button in self.buttons.values())
+        beside = self.width() - gaps - buttons >= theme.px(STATUS_PX)
+        if beside != (self._verbs.indexOf(self.status) >= 0):
+            if beside:
+                self._verbs.insertWidget(self._verbs.count() - 1, self.status, 1)
+            else:
+                self._column.insertWidget(self._column.count() - 1, self.status)
+        # An empty row would be a gap for nothing; beside the verbs nobody sees it.
+        self.status.setVisible(beside or bool(self.status.text()))
 
     def _dress(self) -> None:
         colours = theme.current()
@@ -300,6 +315,7 @@ class ControlsPanel(QFrame):
         theme.set_role(self.status, role)
         self.status.setText(text)
         self.status.setAccessibleName(text)
+        self._arrange()
         if text:
             self._announce(text)
 

@@ -7,10 +7,13 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from bridge import control
 from bridge.control import Verb
+from console import theme
 from console.app import App
+from console.panels.controls import STATUS_PX
 from tests.console.conftest import shown, until
 from tests.console.fake_bridge import FakeBridge, ended_call, live_call, taken_call
 
@@ -251,6 +254,28 @@ def test_a_refusal_stands_beside_the_buttons_and_the_words_come_back(play: Play)
         await until(lambda: app.window.controls.status.text() == "", app.desk.done)
 
     play(scene, before=one_call)
+
+
+@pytest.mark.parametrize(("width", "font_scale"), [(1440, 1.0), (1100, 1.0), (1100, 2.0)])
+def test_a_refusal_can_be_read_whatever_room_there_is(
+    play: Play, qapp: QApplication, width: int, font_scale: float
+) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        theme.apply(qapp, "dark", font_scale)
+        app.window.resize(width, 700)
+        bridge.put_call(taken_call("c1", "Ana"))
+        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
+        await shown(app, lambda: app.window.controls.buttons["take_over"].text() == "Hand back")
+        status = app.window.controls.status
+        press(app, Key.Key_T)
+        await shown(app, lambda: status.isVisible() and status.width() >= theme.px(STATUS_PX))
+        assert status.height() >= status.heightForWidth(status.width())
+        assert not any(status.geometry().intersects(b.geometry()) for b in app.window.controls.buttons.values())
+
+    try:
+        play(scene)
+    finally:
+        theme.apply(qapp, "dark", 1.0)
 
 
 def test_what_is_not_allowed_is_explained_when_its_key_is_pressed(play: Play) -> None:
