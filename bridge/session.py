@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from binascii import a2b_base64
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -153,6 +153,13 @@ class Session:
         """Something of ours failed where nobody waits for it: `run` ends the call by it."""
         self._fault = fault
         self.finished.set()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do what a timer of ours asks for."""
+        try:
+            work()
+        except Exception as fault:
+            self._broke(fault)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work that belongs to the call and ends with it at the latest."""
@@ -380,7 +387,7 @@ class Session:
 
     def _expect_end(self) -> None:
         if self._end_timer is None:
-            self._end_timer = self._loop.call_later(END_PATIENCE_S, self._end_overdue)
+            self._end_timer = self._loop.call_later(END_PATIENCE_S, self._guarded, self._end_overdue)
 
     def _end_overdue(self) -> None:
         if self.call.phase is Phase.ENDING:
@@ -394,11 +401,10 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        self._enter_keys()
         for timer in (self._tick_timer, self._end_timer):
             if timer is not None:
                 timer.cancel()
-        for last in (self._take_frames, self._hang_up_ear, self.picture.finish, self._keep_tools):
+        for last in (self._enter_keys, self._take_frames, self._hang_up_ear, self.picture.finish, self._keep_tools):
             try:
                 last()
             except Exception:
@@ -484,7 +490,7 @@ class Session:
         self._keys_in += key
         if self._keys_timer is not None:
             self._keys_timer.cancel()
-        self._keys_timer = self._loop.call_later(KEYS_PAUSE_S, self._enter_keys)
+        self._keys_timer = self._loop.call_later(KEYS_PAUSE_S, self._guarded, self._enter_keys)
 
     def _enter_keys(self) -> None:
         if self._keys_timer is not None:
@@ -524,10 +530,7 @@ class Session:
         self._tick_due_s = max(self._tick_due_s, now_s - STALL_MS / 1000) + TICK_MS / 1000
         self._stall_s = self._tick_due_s + STALL_MS / 1000
         self._tick_timer = self._loop.call_at(self._tick_due_s, self._tick)
-        try:
-            self._take_stock()
-        except Exception as fault:
-            self._broke(fault)
+        self._guarded(self._take_stock)
 
     def _take_stock(self) -> None:
         """What happened since the last tick."""

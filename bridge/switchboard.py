@@ -344,7 +344,10 @@ class Switchboard:
     def _console_gone(self, console: str) -> None:
         self._returns.pop(console, None)
         for session in self.held_by(console):
-            session.apply(calls.ConsoleGone(console))
+            try:
+                session.apply(calls.ConsoleGone(console))
+            except Exception as fault:
+                self._faulted(session, fault)
 
     # ── keeping house ──
 
