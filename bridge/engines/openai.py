@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -32,12 +32,17 @@ UNSENT_BYTES = 13_500
 _log = logging.getLogger("cordboard.engines.openai")
 
 
-def realtime_url(base_url: str, model: str) -> str:
-    """Where the session is. base_url: http, https, ws or wss, with or without a slash at its end.
+def realtime_url(base_url: str, **query: str) -> str:
+    """Where the session is, by ``model`` or ``intent``. base_url: see `service_url`."""
+    return f"ws{service_url(base_url).removeprefix('http')}/realtime?{urlencode(query, quote_via=quote, safe='')}"
 
-    Raises SettingsError when it is no such address.
+
+def service_url(base_url: str) -> str:
+    """The address of OpenAI's services as http or https, without a slash at its end.
+
+    base_url: http, https, ws or wss. Raises SettingsError when it is no such address.
     """
-    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+    schemes = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
     try:
         parts = urlsplit(base_url)
         known = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -45,7 +50,7 @@ def realtime_url(base_url: str, model: str) -> str:
         known = False
     if not known or parts.query or parts.fragment or "@" in parts.netloc:
         raise SettingsError("OPENAI_BASE_URL", f"write it like {BASE_URL}")
-    return f"{schemes[parts.scheme]}://{parts.netloc}{parts.path.rstrip('/')}/realtime?model={quote(model, safe='')}"
+    return f"{schemes[parts.scheme]}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 @cache
@@ -59,7 +64,7 @@ def load_prices(path: Path = PRICES) -> Mapping[str, Rates]:
 
 
 @cache
-def _trust() -> ssl.SSLContext:
+def system_trust() -> ssl.SSLContext:
     """Made once: reading the system's certificates takes tens of milliseconds."""
     return ssl.create_default_context()
 
@@ -85,7 +90,7 @@ class OpenAIRealtime:
         """
         self.wire = Wire(config, load_prices() if prices is None else prices)
         self.dropped_frames = 0
-        self._url = realtime_url(base_url, config.model)
+        self._url = realtime_url(base_url, model=config.model)
         self._headers = {"Authorization": f"Bearer {api_key}", "User-Agent": "cordboard"}
         self._tls = tls
         self._listener: Listener | None = None
@@ -108,7 +113,7 @@ class OpenAIRealtime:
         why: Exception | None = None
         try:
             async with asyncio.timeout(CONNECT_S) as self._deadline:
-                await peer.connect(lambda: self._tls or _trust())
+                await peer.connect(lambda: self._tls or system_trust())
                 why = await peer.over
         except (OSError, TimeoutError) as error:
             why = error
@@ -117,7 +122,7 @@ class OpenAIRealtime:
             peer.drop()
             self._ended.set()
         if why is not None and not self._closing:
-            raise _lost(why)
+            raise lost(why)
 
     async def close(self) -> None:
         """See `Engine.close`."""
@@ -246,7 +251,7 @@ def _now_ms() -> int:
     return int(asyncio.get_running_loop().time() * 1000)
 
 
-def _lost(why: Exception) -> Exception:
+def lost(why: Exception) -> Exception:
     """What to tell of an end that was not ours; a defect of ours stays what it is."""
     match why:
         case Refused(status=status):

@@ -147,7 +147,7 @@ class Model:
         if not hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode()):
             return _refusal(401, "invalid_api_key", "Incorrect API key provided.")
         name = request.query.get("model", "")
-        if not name:
+        if not name and request.query.get("intent") != "transcription":
             return _refusal(400, "missing_model", "You must provide a model parameter.")
         # 15 MiB of audio are 20 MiB of base64, and the JSON around it.
         largest = MAX_APPEND_BYTES * 4 // 3 + 65536
@@ -178,7 +178,7 @@ def _problem(request: web.Request, name: str) -> tuple[str, str] | None:
     """Code and words when the real one accepts the socket only to say no."""
     if "OpenAI-Beta" in request.headers:
         return "beta_api_shape_disabled", "The Realtime Beta API is no longer supported. Please use the GA API."
-    if name not in MODELS:
+    if name and name not in MODELS:
         return "model_not_found", f"The model '{name}' does not exist or you do not have access to it."
     return None
 

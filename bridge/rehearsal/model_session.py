@@ -21,7 +21,7 @@ from bridge.rehearsal.ear import Ear, Started, Stopped
 from bridge.rehearsal.mind import Heard, Mind, unsaid
 from bridge.rehearsal.model_items import Items, text_of
 from bridge.rehearsal.model_reply import AUDIO_TOKENS_PER_S, Reply
-from bridge.rehearsal.model_settings import Settings
+from bridge.rehearsal.model_settings import Settings, Transcribing
 from bridge.rehearsal.model_wire import Refused
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Truncation(NamedTuple):
 class Session:
     """From accepted socket to close. Its public lists are a record for whoever watches the rehearsal.
 
+    name: of the model, "" for a session that only writes down.
+
     received: all client messages but audio, as sent; truncations and cancels: those that were in
     order; refusals: the `error` events sent; heard and said: what was understood and spoken;
     sent: how many events of each type went out.
@@ -55,7 +57,8 @@ class Session:
         self.chance = Random(seed)
         self.id = self.new_id("sess")
         self.conversation_id = self.new_id("conv")
-        self.settings = Settings(self.id, name, model.expires_at())
+        expires_at = model.expires_at()
+        self.settings = Settings(self.id, name, expires_at) if name else Transcribing(self.id, expires_at)
         self.mind = Mind(model.replies)
         self.gone = asyncio.Event()
         self.received: list[dict[str, Any]] = []
@@ -196,6 +199,9 @@ class Session:
         await self.error(refused.code, refused.message, param=refused.param, event_id=event_id)
 
     async def _act(self, message: wire.Client) -> None:
+        if self.writes_only and not isinstance(message, wire.SessionUpdate | wire.Commit | wire.ClearInput):
+            name = msgspec.to_builtins(message)["type"]
+            raise Refused("invalid_value", f"'{name}' is not supported in a transcription session.", "type")
         match message:
             case wire.SessionUpdate(session=sent):
                 await self._update(sent)
@@ -218,7 +224,12 @@ class Session:
             case wire.ResponseCancel(response_id=response_id):
                 self._cancel(None if response_id is UNSET else response_id)
 
-    async def _update(self, sent: wire.SessionSettings) -> None:
+    @property
+    def writes_only(self) -> bool:
+        """Whether it never speaks, but writes down what it hears."""
+        return isinstance(self.settings, Transcribing)
+
+    async def _update(self, sent: wire.SessionSettings | wire.TranscriptionSettings) -> None:
         self.settings.update(sent, has_spoken=bool(self.items.generated_ms), is_speaking=self.active is not None)
         self._ear.listen_for(self.settings.vad)
         await self.emit("session.updated", session=self.settings.value)
@@ -253,7 +264,7 @@ class Session:
     async def _speech_stopped(self, event: Stopped) -> None:
         await self.emit("input_audio_buffer.speech_stopped", audio_end_ms=event.at_ms, item_id=self._speech_item)
         await self._commit(self._speech_item, event.audio)
-        if self.settings.turns and self.settings.turns.create_response:
+        if self.settings.turns and self.settings.turns.create_response and not self.writes_only:
             await self._answer()
 
     async def _commit_by_hand(self) -> None:

@@ -10,13 +10,24 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from bridge.rehearsal.ear import Vad
-from bridge.rehearsal.model_wire import FunctionTool, Refused, SemanticVad, ServerVad, SessionSettings, TurnDetection
+from bridge.rehearsal.model_wire import (
+    FunctionTool,
+    Refused,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+    TranscriptionSettings,
+    TurnDetection,
+)
 
 PCMU = {"type": "audio/pcmu"}
 _PCM = {"type": "audio/pcm", "rate": 24000}
 _MERGED = ("audio", "input", "output")
 _SEMANTIC_SILENCE_MS = {"low": 1000, "medium": 600, "auto": 600, "high": 350}
 _REASONS = re.compile(r"gpt-realtime-2(\.|-mini|$)")
+_WITHOUT_TURNS = ("gpt-live-transcribe", "gpt-realtime-whisper")
+"""Transcribers for which the client finds the turns."""
+
 _INSTRUCTIONS = "You are a helpful assistant on the telephone. Be brief and friendly."
 
 
@@ -51,11 +62,14 @@ class Settings:
         }
         self.turns: TurnDetection | None = ServerVad()
 
-    def update(self, sent: SessionSettings, *, has_spoken: bool, is_speaking: bool) -> None:
+    def update(self, sent: SessionSettings | TranscriptionSettings, *, has_spoken: bool, is_speaking: bool) -> None:
         """Takes over what was sent; the rest stays. All or nothing: raises Refused and changes nothing.
 
         has_spoken: assistant audio exists; is_speaking: a response is under way.
         """
+        if isinstance(sent, TranscriptionSettings):
+            problem = "Passing a transcription session update event to a realtime session is not allowed."
+            raise Refused("invalid_value", problem, "session.type")
         new = _merged(self.value, msgspec.to_builtins(sent))
         output, was = new["audio"]["output"], self.value["audio"]["output"]
         if new["model"] != self.value["model"]:
@@ -109,6 +123,39 @@ class Settings:
         if wanted == "none":
             return set()
         return names & {wanted["name"]} if isinstance(wanted, dict) else names
+
+
+class Transcribing(Settings):
+    """The same for a session that only writes down: no model, no voice, no replies."""
+
+    def __init__(self, session_id: str, expires_at: int) -> None:
+        super().__init__(session_id, "", expires_at)
+        self.value = {
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": session_id,
+            "expires_at": expires_at,
+            "include": None,
+            "audio": {"input": self.value["audio"]["input"]},
+        }
+
+    def update(
+        self, sent: SessionSettings | TranscriptionSettings, *, has_spoken: bool = False, is_speaking: bool = False
+    ) -> None:
+        """See `Settings.update`; nothing here ever speaks."""
+        if isinstance(sent, SessionSettings):
+            problem = "Passing a realtime session update event to a transcription session is not allowed."
+            raise Refused("invalid_value", problem, "session.type")
+        new = _merged(self.value, msgspec.to_builtins(sent))
+        sound = new["audio"]["input"]
+        if sound["format"] not in (PCMU, self.value["audio"]["input"]["format"]):
+            raise Refused("invalid_value", "This rehearsal AI speaks audio/pcmu only.", "session.audio.input.format")
+        transcriber = (sound["transcription"] or {}).get("model")
+        if sound["turn_detection"] is not None and transcriber in _WITHOUT_TURNS:
+            problem = f"Turn detection is not supported with '{transcriber}': set it to null."
+            raise Refused("invalid_value", problem, "session.audio.input.turn_detection")
+        self.value = new
+        self.turns = msgspec.convert(sound["turn_detection"], TurnDetection | None)
 
 
 def _merged(old: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:

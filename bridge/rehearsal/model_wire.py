@@ -163,8 +163,10 @@ class Tracing(Shape, kw_only=True):
     metadata: dict[str, Any] | UnsetType = UNSET
 
 
-class SessionSettings(Shape, kw_only=True):
-    type: Literal["realtime"]
+Include: TypeAlias = list[Literal["item.input_audio_transcription.logprobs"]] | UnsetType | None
+
+
+class SessionSettings(Shape, tag="realtime", kw_only=True):
     model: str | UnsetType = UNSET
     instructions: str | UnsetType = UNSET
     output_modalities: Modalities | UnsetType = UNSET
@@ -175,8 +177,17 @@ class SessionSettings(Shape, kw_only=True):
     max_output_tokens: MaxTokens | UnsetType = UNSET
     reasoning: Reasoning | UnsetType = UNSET
     truncation: Literal["auto", "disabled"] | RetentionRatio | UnsetType = UNSET
-    include: list[Literal["item.input_audio_transcription.logprobs"]] | UnsetType | None = UNSET
+    include: Include = UNSET
     tracing: Literal["auto"] | Tracing | UnsetType | None = UNSET
+
+
+class TranscriptionAudio(Shape, kw_only=True):
+    input: AudioInput | UnsetType = UNSET
+
+
+class TranscriptionSettings(Shape, tag="transcription", kw_only=True):
+    audio: TranscriptionAudio | UnsetType = UNSET
+    include: Include = UNSET
 
 
 # ── items and responses ───────────────────────────────────────────────────────────────────
@@ -251,7 +262,7 @@ class ClientEvent(Shape, kw_only=True):
 
 
 class SessionUpdate(ClientEvent, tag="session.update", kw_only=True):
-    session: SessionSettings
+    session: SessionSettings | TranscriptionSettings
 
 
 class Append(ClientEvent, tag="input_audio_buffer.append", kw_only=True):

@@ -63,19 +63,22 @@ def unknown_fields(value: object) -> set[str]:
 class Client:
     """One session. ``events``: all that was received, in order."""
 
-    def __init__(self, model: Model, *, key: str = KEY, name: str = "gpt-realtime-2.1", headers: Any = None) -> None:
+    def __init__(
+        self, model: Model, *, key: str = KEY, name: str = "gpt-realtime-2.1", intent: str = "", headers: Any = None
+    ) -> None:
         self.events: list[dict[str, Any]] = []
         self.raw: list[str] = []
         self.texts: dict[str, str] = {}
         self.close_code: int | None = None
-        self._model, self._name = model, name
+        self._model, self._name, self._intent = model, name, intent
         self._headers = {"Authorization": f"Bearer {key}"} | (headers or {})
         self._read = 0
 
     async def __aenter__(self) -> Client:
         self._http = aiohttp.ClientSession()
         try:
-            query = {"model": self._name} if self._name else {}
+            query = {"intent": self._intent} if self._intent else {}
+            query |= {"model": self._name} if self._name else {}
             address = f"{self._model.url}/realtime"
             self._ws = await self._http.ws_connect(address, params=query, headers=self._headers, max_msg_size=0)
         except aiohttp.ClientError:

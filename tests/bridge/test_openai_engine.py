@@ -598,7 +598,7 @@ def test_it_is_an_engine() -> None:
     ],
 )
 def test_where_the_session_is(base_url: str, url: str) -> None:
-    assert realtime_url(base_url, "m/1") == url
+    assert realtime_url(base_url, model="m/1") == url
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,243 @@
+"""OpenAI's transcription session as messages out and words in. Knows no sockets, clocks or files.
+
+The peer finds the turns. Each turn that was told of gets its words or the news that it has none,
+whatever happens. ``at_ms`` is call time; the peer counts the sound that it was sent, and sound
+need not come without gaps, so what was sent when is kept.
+Source: openai-python 3.52 types, OpenAI's guide to realtime transcription (read 2026-11).
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bridge.audio import BYTES_PER_MS, peak, silence
+from bridge.engines import EngineLost
+from bridge.engines import openai_messages as told
+from bridge.engines.openai_wire import KEPT_NAMES, PREFIX_MS, SILENCE_MS, TRANSCRIBER, UNREADABLE
+from bridge.engines.speech import Words
+
+KEPT_MS = 10_000
+KEPT_TURNS = 64
+CLOCK_SLACK_MS = 20
+EDGE_MS = 100
+"""Who begins so shortly before a gap began after it: the peer is not exact to the frame."""
+
+SPOKEN_PEAK = 45
+"""As `audio.peak`: above it is a voice (-30 dB), below it a quiet room."""
+
+SPOKEN_MS = 150
+"""So much of a voice is worth writing down even if the peer did not call it speech yet."""
+
+NO_WORDS = "its words did not come in time"
+
+_encode = msgspec.json.encode
+_decode_name = msgspec.json.Decoder(told.Named).decode
+
+
+class TurnEdge(msgspec.Struct, gc=False):
+    """A turn began, or was committed."""
+
+    item_id: str
+    audio_start_ms: int = 0
+
+
+class TranscriberWire:
+    """One session's side of the protocol.
+
+    ready: configured. malformed, unknown: messages that could not be read, and names we do not know.
+    """
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.malformed = 0
+        self.unknown: Counter[str] = Counter()
+        self._kept: deque[tuple[bytes, int]] = deque()
+        self._turns: dict[str, str] = {}
+        self._committing = False
+        self._speaking = False
+        self._sent_ms = 0
+        self._unjudged_ms = 0
+        self._begins_at_ms = 0
+        self._shifts: deque[tuple[int, int]] = deque(maxlen=128)
+
+    # ── what goes out ─────────────────────────────────────────────────────────────────────
+
+    def open(self) -> bytes:
+        """The message that configures the session. No sound before the peer's word on it."""
+        sound = {
+            "format": {"type": "audio/pcmu"},
+            "transcription": {"model": TRANSCRIBER},
+            "turn_detection": {
+                "type": "server_vad",
+                "prefix_padding_ms": PREFIX_MS,
+                "silence_duration_ms": SILENCE_MS,
+            },
+        }
+        return _message("session.update", session={"type": "transcription", "audio": {"input": sound}})
+
+    def hear(self, mulaw: bytes, at_ms: int) -> bytes | None:
+        """The message that carries this sound, or None when it is kept until the session is ready."""
+        if not self.ready:
+            self._kept.append((mulaw, at_ms))
+            while at_ms - self._kept[0][1] >= KEPT_MS:
+                self._kept.popleft()
+            return None
+        shift_ms = at_ms - self._sent_ms
+        if not self._shifts or abs(shift_ms - self._shifts[-1][1]) > CLOCK_SLACK_MS:
+            self._shifts.append((self._sent_ms, shift_ms))
+        length_ms = len(mulaw) // BYTES_PER_MS
+        if mulaw and peak(mulaw) > SPOKEN_PEAK:
+            if not self._unjudged_ms:
+                self._begins_at_ms = at_ms
+            self._unjudged_ms += length_ms
+        return self._append(mulaw)
+
+    def pause(self) -> bytes | None:
+        """No sound has come for a while: the silence that lets a turn end, if one is under way."""
+        if not (self.ready and self._speaking):
+            return None
+        return self._append(silence(SILENCE_MS + 100))
+
+    def finish(self) -> bytes | None:
+        """Nothing more will be heard: the message that has the rest written down, if there is a rest."""
+        if not self.ready or not (self._speaking or self._unjudged_ms >= SPOKEN_MS):
+            return None
+        self._committing = True
+        return _message("input_audio_buffer.commit")
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was said has its words."""
+        return not (self._turns or self._committing or self._kept)
+
+    def give_up(self, reason: str, words: Words) -> None:
+        """The session is over: turns that have no words yet will never have them."""
+        for turn_id in self._turns:
+            words.failed(turn_id, reason)
+        self._turns.clear()
+
+    # ── what comes in ─────────────────────────────────────────────────────────────────────
+
+    def receive(self, data: bytes, words: Words) -> list[bytes]:
+        """One message from the peer; what to send in return. Raises EngineLost when it ends the session."""
+        try:
+            name = _decode_name(data).type
+        except UNREADABLE:
+            self.malformed += 1
+            return []
+        if name not in _HANDLERS:
+            if name not in _QUIET:
+                self.unknown[name if name in self.unknown or len(self.unknown) < KEPT_NAMES else "(others)"] += 1
+            return []
+        decoder, handle = _HANDLERS[name]
+        try:
+            message = decoder.decode(data)
+        except UNREADABLE:
+            self.malformed += 1
+            return []
+        return handle(self, message, words) or []
+
+    def _on_session_updated(self, message: told.SessionTold, words: Words) -> list[bytes]:
+        if self.ready:
+            return []
+        self.ready = True
+        kept, self._kept = self._kept, deque()
+        return [sound for mulaw, at_ms in kept if (sound := self.hear(mulaw, at_ms)) is not None]
+
+    def _on_speech_started(self, message: TurnEdge, words: Words) -> None:
+        self._speaking = True
+        # The peer counts from the padding that it put before the speech.
+        self._begin(message.item_id, self._call_ms(message.audio_start_ms + PREFIX_MS), words)
+
+    def _on_committed(self, message: TurnEdge, words: Words) -> None:
+        if message.item_id not in self._turns:
+            self._begin(message.item_id, self._begins_at_ms, words)
+        self._speaking = self._committing = False
+        self._unjudged_ms = 0
+
+    def _begin(self, turn_id: str, at_ms: int, words: Words) -> None:
+        if len(self._turns) >= KEPT_TURNS:
+            oldest = next(iter(self._turns))
+            del self._turns[oldest]
+            words.failed(oldest, NO_WORDS)
+        self._turns[turn_id] = ""
+        words.started(turn_id, at_ms)
+
+    def _on_delta(self, message: told.CallerText, words: Words) -> None:
+        if message.item_id in self._turns and message.delta:
+            self._turns[message.item_id] += message.delta
+            words.heard(message.item_id, self._turns[message.item_id], False)
+
+    def _on_text(self, message: told.CallerText, words: Words) -> None:
+        if self._turns.pop(message.item_id, None) is not None:
+            words.heard(message.item_id, message.transcript or "", True)
+
+    def _on_failed(self, message: told.CallerText, words: Words) -> None:
+        if self._turns.pop(message.item_id, None) is not None:
+            words.failed(message.item_id, message.error.words if message.error is not None else "no reason was given")
+
+    def _on_error(self, message: told.ErrorTold, words: Words) -> None:
+        problem = message.error
+        if (lost := told.ended_by(problem)) is not None:
+            raise lost
+        if not self.ready:
+            raise EngineLost(f"OpenAI does not write down what is said: {problem.words}", fatal=True)
+        if problem.code == "input_audio_buffer_commit_empty":
+            # The turn ended by itself just before we ended it.
+            self._committing = False
+
+    def _append(self, mulaw: bytes) -> bytes:
+        self._sent_ms += len(mulaw) // BYTES_PER_MS
+        return _message("input_audio_buffer.append", audio=b2a_base64(mulaw, newline=False).decode())
+
+    def _call_ms(self, audio_ms: int) -> int:
+        """Call time of a moment in the sound that was sent."""
+        audio_ms = min(audio_ms, self._sent_ms)
+        for start_ms, shift_ms in reversed(self._shifts):
+            if start_ms <= audio_ms + EDGE_MS:
+                return max(audio_ms, start_ms) + shift_ms
+        return audio_ms + (self._shifts[0][1] if self._shifts else 0)
+
+
+def _message(name: str, **fields: Any) -> bytes:
+    return _encode({"type": name, **fields})
+
+
+_Handler = Callable[[TranscriberWire, Any, Words], list[bytes] | None]
+
+
+def _handlers() -> dict[str, tuple[msgspec.json.Decoder[Any], _Handler]]:
+    text = "conversation.item.input_audio_transcription"
+    table: dict[str, tuple[Any, _Handler]] = {
+        "session.updated": (told.SessionTold, TranscriberWire._on_session_updated),
+        "input_audio_buffer.speech_started": (TurnEdge, TranscriberWire._on_speech_started),
+        "input_audio_buffer.committed": (TurnEdge, TranscriberWire._on_committed),
+        f"{text}.delta": (told.CallerText, TranscriberWire._on_delta),
+        f"{text}.completed": (told.CallerText, TranscriberWire._on_text),
+        f"{text}.failed": (told.CallerText, TranscriberWire._on_failed),
+        "error": (told.ErrorTold, TranscriberWire._on_error),
+    }
+    return {name: (msgspec.json.Decoder(shape), handle) for name, (shape, handle) in table.items()}
+
+
+_HANDLERS = _handlers()
+
+_QUIET = frozenset(
+    {
+        "conversation.created",
+        "conversation.item.added",
+        "conversation.item.created",
+        "conversation.item.done",
+        "conversation.item.input_audio_transcription.segment",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.speech_stopped",
+        "rate_limits.updated",
+        "session.created",
+    }
+)
+"""Known, and nothing to do."""

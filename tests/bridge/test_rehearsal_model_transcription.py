@@ -1,0 +1,80 @@
+"""Sessions of the rehearsal AI that only write down: what they take, and what they refuse as the real ones do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bridge.rehearsal import scenario
+from bridge.rehearsal.model import Model
+from tests.bridge.realtime_client import KEY, PCMU, SESSION, Client
+
+REPLY = scenario.load("billing").replies[0]
+VAD = {"type": "server_vad"}
+
+
+def transcription(**sound: Any) -> dict[str, Any]:
+    given = PCMU | {"transcription": {"model": "gpt-transcribe"}, "turn_detection": VAD} | sound
+    return {"type": "transcription", "audio": {"input": given}}
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    async with Model(api_key=KEY, transcript_delay_ms=(0, 0)) as model:
+        yield model
+
+
+async def refusal(client: Client) -> dict[str, Any]:
+    return dict((await client.next("error"))["error"])
+
+
+async def test_it_writes_down_and_never_speaks(model: Model) -> None:
+    async with Client(model, name="", intent="transcription") as client:
+        assert (await client.next("session.created"))["session"]["type"] == "transcription"
+        await client.send("session.update", session=transcription())
+        await client.next("session.updated")
+        await client.say(REPLY.audio)
+        done = await client.next("conversation.item.input_audio_transcription.completed")
+        assert done["transcript"] == REPLY.line
+        await client.send("input_audio_buffer.clear")
+        await client.next("input_audio_buffer.cleared")
+        assert "response.created" not in client.names()
+
+
+async def test_a_model_in_the_address_makes_a_conversation_which_refuses(model: Model) -> None:
+    async with Client(model, intent="transcription") as client:
+        await client.next("session.created")
+        await client.send("session.update", session=transcription())
+        assert (await refusal(client))["param"] == "session.type"
+
+
+async def test_a_conversations_settings_are_refused(model: Model) -> None:
+    async with Client(model, name="", intent="transcription") as client:
+        await client.next("session.created")
+        await client.send("session.update", session=SESSION)
+        assert (await refusal(client))["param"] == "session.type"
+        await client.send("response.create")
+        assert "response.create" in (await refusal(client))["message"]
+
+
+@pytest.mark.parametrize(
+    ("sound", "param"),
+    [
+        ({"transcription": {"model": "gpt-live-transcribe"}}, "session.audio.input.turn_detection"),
+        ({"format": {"type": "audio/pcma"}}, "session.audio.input.format"),
+    ],
+)
+async def test_what_it_cannot_do_is_refused(model: Model, sound: dict[str, Any], param: str) -> None:
+    async with Client(model, name="", intent="transcription") as client:
+        await client.next("session.created")
+        await client.send("session.update", session=transcription(**sound))
+        assert (await refusal(client))["param"] == param
+
+
+async def test_sound_before_its_format_is_set_is_refused(model: Model) -> None:
+    async with Client(model, name="", intent="transcription") as client:
+        await client.next("session.created")
+        await client.speak(REPLY.audio[:160])
+        assert (await refusal(client))["param"] == "session.audio.input.format"
