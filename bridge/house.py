@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bridge import engines
 from bridge.control import CallView, ToolView, TurnView
+from bridge.engines.speech import MakeTranscriber, Voice
 from bridge.profiles import Profile
 
 
@@ -65,6 +66,8 @@ class House:
     hang_up: asks the carrier to end the call; returns "" or why it could not be confirmed.
     spawn: runs work that must outlive the call's own tasks. notice: tells every operator a text,
     about a call_id or "". engine_ready, engine_lost: the model's name, or why it was lost.
+    transcriber: writes down what an operator says; None where nothing can. voice: speaks what an
+    operator types; None where nothing can.
     """
 
     journal: Journal
@@ -78,3 +81,5 @@ class House:
     engine_ready: Callable[[str], None]
     engine_lost: Callable[[str], None]
     time_limit_s: int
+    transcriber: MakeTranscriber | None = None
+    voice: Voice | None = None

@@ -17,19 +17,20 @@ from bridge.house import Recorder, Stream
 from bridge.picture import Picture
 from bridge.playout import Cut, Heard, Playout
 
-TALK, KEYS, HOLD = "talk-", "keys-", "hold-"
-"""Items of an operator's speech are called talk-1, talk-2 …, their keypad tones keys-1 …, the sound
-of a hold hold-1 …; all others are the AI's."""
+TALK, SAY, KEYS, HOLD = "talk-", "say-", "keys-", "hold-"
+"""Items of an operator's speech are called talk-1, talk-2 …, typed words that a speech engine speaks
+for them say-1 …, their keypad tones keys-1 …, the sound of a hold hold-1 …; all others are the AI's."""
 
-Ear: TypeAlias = Callable[[Side, int, bytes, Party], None]
-"""Hears one side of a call as it goes by: (whose side, call time in ms, mu-law, whose voice)."""
+Ear: TypeAlias = Callable[[Side, int, bytes, str], None]
+"""Hears one side of a call as it goes by: (whose side, call time in ms, mu-law, console whose
+operator is speaking or "")."""
 
 
 def voice_of(item_id: str) -> Party:
     """Whose voice an item is; NOBODY for ""."""
     if not item_id or item_id.startswith(HOLD):
         return Party.NOBODY
-    return Party.OPERATOR if item_id.startswith((TALK, KEYS)) else Party.AI
+    return Party.OPERATOR if item_id.startswith((TALK, SAY, KEYS)) else Party.AI
 
 
 class Line:
@@ -45,6 +46,8 @@ class Line:
     ) -> None:
         self.playout = Playout()
         self.ears: dict[str, Ear] = {}
+        self.talkers: dict[str, str] = {}
+        """The console that speaks, by item of an operator's speech."""
         self._stream = stream
         self._picture = picture
         self._recorder = recorder
@@ -111,7 +114,7 @@ class Line:
         if clear and cut.needs_clear:
             self._stream.send(self._out.clear())
             self._picture.message(now_ms, "twilio", True, "clear", "")
-        if voice_of(cut.item_id) is Party.AI:
+        if voice_of(cut.item_id) is Party.AI or cut.item_id.startswith(SAY):
             self._picture.ghost(now_ms, cut.unheard)
         return cut
 
@@ -127,7 +130,7 @@ class Line:
         for piece in heard:
             voice = voice_of(piece.item_id)
             for ear in self.ears.values():
-                ear(Side.LINE, round(piece.start_ms), piece.audio, voice)
+                ear(Side.LINE, round(piece.start_ms), piece.audio, self.talkers.get(piece.item_id, ""))
             if not self._picture.call.private:
                 self._picture.waveform.add_line(piece.start_ms, piece.audio, voice)
                 if self._recorder is not None:
@@ -135,5 +138,5 @@ class Line:
             if piece.item_id not in self._begun:
                 self._begun.add(piece.item_id)
                 self._picture.first_heard(piece.item_id, piece.start_ms)
-            if voice is Party.AI:
+            if voice is Party.AI or piece.item_id.startswith(SAY):
                 self._picture.lines(self._picture.transcript.heard(piece.item_id, piece.start_ms, len(piece.audio)))

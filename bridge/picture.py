@@ -42,6 +42,9 @@ from bridge.waveform import Waveform
 Key: TypeAlias = tuple[str, str]
 
 CALL: Key = ("call", "")
+NOT_KEPT = "•••"
+"""Stands for words of a privacy hold."""
+
 KEPT_MESSAGES = 500
 MAX_MESSAGE_CHARS = 4000
 BARGE_INS_THAT_NEED_YOU = 3
@@ -189,6 +192,8 @@ class Picture:
         """A whisper, ask, say or note; returns its turn_id, which is also the request's name."""
         self._requests += 1
         turn_id = f"operator-{self._requests}"
+        if self.call.private and kind is not TurnKind.NOTE:
+            text = NOT_KEPT
         self.lines(self.transcript.operator_line(turn_id, kind, text, round(now_ms)))
         if kind is not TurnKind.NOTE:
             self.mark(now_ms, MarkerKind.OPERATOR, kind.value)

@@ -26,6 +26,7 @@ from bridge.desk import Desk
 from bridge.engines import Engine
 from bridge.engines.openai import OpenAIRealtime
 from bridge.engines.openai_wire import Config
+from bridge.engines.speech.openai_transcriber import OpenAITranscriber
 from bridge.guard import Signatures
 from bridge.house import House, Recorder
 from bridge.journal import Journal, Trouble
@@ -259,6 +260,7 @@ def _house(
         engine_ready=engine_ready,
         engine_lost=engine_lost,
         time_limit_s=settings.call_limit_s,
+        transcriber=lambda: OpenAITranscriber(api_key=settings.openai_api_key, base_url=settings.openai_base_url),
     )
 
 

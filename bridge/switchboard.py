@@ -313,10 +313,8 @@ class Switchboard:
             raise NotAllowed("There is nothing to hear: the call is not up.")
         call = session.call
 
-        def ear(side: control.Side, at_ms: int, audio: bytes, voice: control.Party) -> None:
-            has_floor = call.holder == watcher.name
-            is_own_voice = has_floor and voice is control.Party.OPERATOR
-            if not is_own_voice and (has_floor or not call.private):
+        def ear(side: control.Side, at_ms: int, audio: bytes, talker: str) -> None:
+            if talker != watcher.name and (call.holder == watcher.name or not call.private):
                 watcher.hear(side, at_ms, audio)
 
         session.ears[watcher.name] = ear

@@ -37,9 +37,14 @@ class _Turn:
     remark: str = ""
 
     @property
+    def is_played(self) -> bool:
+        """Whether it is sound of ours, heard as far as it was played."""
+        return self.kind is TurnKind.SAY or (self.kind is TurnKind.SPEECH and self.speaker is Party.AI)
+
+    @property
     def heard_chars(self) -> int:
         """How much of the text was heard, to the end of a word."""
-        if self.speaker is Party.CALLER or self.kind not in (TurnKind.SPEECH, TurnKind.SAY):
+        if not self.is_played:
             return len(self.text)
         if self.complete and self.heard_ms >= self.received_ms - WHOLE_MS:
             return len(self.text)
@@ -99,40 +104,41 @@ class Transcript:
         ordered = sorted(self._turns.values(), key=lambda turn: (turn.start_ms, turn.order))
         return [self.view(turn.turn_id) for turn in ordered]
 
-    # ── the caller ──
+    # ── the caller, and an operator who speaks with them ──
 
-    def caller_started(self, item_id: str, at_ms: int) -> list[str]:
-        """The caller began to speak."""
+    def began(self, speaker: Party, item_id: str, at_ms: int) -> list[str]:
+        """A person began to speak."""
         if item_id in self._turns:
             return []
-        self._add(item_id, Party.CALLER, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
+        self._add(item_id, speaker, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
         return [item_id]
 
-    def caller_stopped(self, item_id: str, at_ms: int) -> list[str]:
-        """The caller fell silent."""
+    def ended(self, item_id: str, at_ms: int) -> list[str]:
+        """They fell silent."""
         turn = self._turns.get(item_id)
         if turn is None:
             return []
         turn.end_ms = at_ms
         return [item_id]
 
-    def caller_words(self, item_id: str, text: str, final: bool, at_ms: int) -> list[str]:
-        """All the words of the caller's turn known so far. ``at_ms`` places a turn never announced.
+    def words(self, speaker: Party, item_id: str, text: str, final: bool, at_ms: int) -> list[str]:
+        """All the words of a person's turn known so far. ``at_ms`` places a turn never announced.
 
         A turn whose final text is empty (a cough) is a line without words, not a lost one.
         """
         turn = self._turns.get(item_id)
         if turn is None:
-            turn = self._add(item_id, Party.CALLER, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
+            turn = self._add(item_id, speaker, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
         turn.text = text
         if final:
             turn.state = TurnState.FINAL
             turn.remark = "" if text.strip() else "no words"
         return [item_id]
 
-    def caller_words_failed(self, item_id: str, at_ms: int) -> list[str]:
-        """The caller's turn will never have its words."""
-        changed = self.caller_words(item_id, self._turns[item_id].text if item_id in self._turns else "", True, at_ms)
+    def words_failed(self, speaker: Party, item_id: str, at_ms: int) -> list[str]:
+        """A person's turn will never have its words."""
+        text = self._turns[item_id].text if item_id in self._turns else ""
+        changed = self.words(speaker, item_id, text, True, at_ms)
         self._turns[item_id].remark = "not transcribed"
         return changed
 
@@ -208,11 +214,11 @@ class Transcript:
         return [turn.turn_id]
 
     def unfinished(self) -> list[str]:
-        """AI items still to be heard or completed, oldest first (all are over when a call ends)."""
+        """What is still to be heard or completed, oldest first (all are over when a call ends)."""
         return [
             turn.turn_id
             for turn in self._turns.values()
-            if turn.speaker is not Party.CALLER and turn.state in (TurnState.SPEAKING, TurnState.INTERIM)
+            if turn.is_played and turn.state in (TurnState.SPEAKING, TurnState.INTERIM)
         ]
 
     # ── the operator ──

@@ -243,7 +243,7 @@ def test_a_ghost_is_told_only_when_there_was_something_to_hear() -> None:
 def test_a_snapshot_is_the_events_that_led_here() -> None:
     told: list[Key] = []
     seen = live(told)
-    seen.transcript.caller_words("u1", "Hello", True, 100)
+    seen.transcript.words(Party.CALLER, "u1", "Hello", True, 100)
     seen.lines(["u1"])
     seen.tool(tool())
     seen.mark(200, MarkerKind.TOOL, "find_payments")

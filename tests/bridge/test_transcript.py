@@ -18,12 +18,12 @@ def texts(transcript: Transcript) -> list[str]:
 
 def test_the_callers_words_appear_as_they_come() -> None:
     lines = new()
-    assert lines.caller_started("u1", 1000) == ["u1"]
-    assert lines.caller_started("u1", 1000) == []
-    lines.caller_words("u1", "Can I", False, 1500)
+    assert lines.began(Party.CALLER, "u1", 1000) == ["u1"]
+    assert lines.began(Party.CALLER, "u1", 1000) == []
+    lines.words(Party.CALLER, "u1", "Can I", False, 1500)
     assert lines.view("u1").state is TurnState.INTERIM
-    assert lines.caller_stopped("u1", 2000) == ["u1"]
-    lines.caller_words("u1", "Can I speak to someone?", True, 2600)
+    assert lines.ended("u1", 2000) == ["u1"]
+    lines.words(Party.CALLER, "u1", "Can I speak to someone?", True, 2600)
     view = lines.view("u1")
     assert (view.state, view.start_ms, view.end_ms) == (TurnState.FINAL, 1000, 2000)
     assert view.heard_chars == len("Can I speak to someone?")
@@ -31,31 +31,31 @@ def test_the_callers_words_appear_as_they_come() -> None:
 
 def test_lines_are_ordered_by_when_speech_began_not_by_arrival() -> None:
     lines = new()
-    lines.caller_started("u1", 1000)
+    lines.began(Party.CALLER, "u1", 1000)
     lines.reply_words("a1", "Sure.", 2500)
     lines.heard("a1", 2600, 800)
-    lines.caller_words("u1", "Hello?", True, 4000)
-    lines.caller_words("u0", "Early words", True, 500)
+    lines.words(Party.CALLER, "u1", "Hello?", True, 4000)
+    lines.words(Party.CALLER, "u0", "Early words", True, 500)
     assert texts(lines) == ["Early words", "Hello?", "Sure."]
 
 
 def test_unknown_items_of_the_caller_are_ignored_when_they_stop() -> None:
-    assert new().caller_stopped("nobody", 10) == []
+    assert new().ended("nobody", 10) == []
 
 
 def test_a_cough_is_a_line_without_words() -> None:
     lines = new()
-    lines.caller_words("u1", " ", True, 100)
+    lines.words(Party.CALLER, "u1", " ", True, 100)
     assert lines.view("u1").remark == "no words"
 
 
 def test_a_failed_transcription_says_so_and_keeps_what_there_was() -> None:
     lines = new()
-    lines.caller_started("u1", 100)
-    lines.caller_words("u1", "half a", False, 200)
-    lines.caller_words_failed("u1", 300)
+    lines.began(Party.CALLER, "u1", 100)
+    lines.words(Party.CALLER, "u1", "half a", False, 200)
+    lines.words_failed(Party.CALLER, "u1", 300)
     assert (lines.view("u1").text, lines.view("u1").remark) == ("half a", "not transcribed")
-    lines.caller_words_failed("u2", 300)
+    lines.words_failed(Party.CALLER, "u2", 300)
     assert lines.view("u2").remark == "not transcribed"
 
 
@@ -179,7 +179,7 @@ def test_the_conversation_holds_only_what_was_said_and_heard() -> None:
     lines.speech_received("a1", SECOND, 0)
     lines.heard("a1", 0, SECOND // 2)
     lines.cut("a1", Party.CALLER)
-    lines.caller_words("u1", "I want my money", True, 600)
+    lines.words(Party.CALLER, "u1", "I want my money", True, 600)
     lines.operator_line("op1", TurnKind.WHISPER, "hidden", 700)
     lines.reply_words("a2", "Never heard", 800)
     assert lines.conversation() == [(Party.AI, "Good"), (Party.CALLER, "I want my money")]

@@ -68,8 +68,16 @@ class House:
 
     @property
     def ai(self) -> ModelSession:
-        """The newest of the AI's sessions."""
-        return self.model.sessions[-1]
+        """The newest of the AI's sessions that speak."""
+        return self._newest("realtime")
+
+    @property
+    def scribe(self) -> ModelSession:
+        """The newest of the AI's sessions that only write down."""
+        return self._newest("transcription")
+
+    def _newest(self, kind: str) -> ModelSession:
+        return [session for session in self.model.sessions if session.settings.value["type"] == kind][-1]
 
 
 @asynccontextmanager

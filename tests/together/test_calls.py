@@ -268,7 +268,7 @@ async def test_three_calls_at_once_and_a_fault_in_one_touches_no_other(house: Ho
         lines = [await house.call() for _ in range(3)]
         await desk.until(lambda store: sum(c.view.phase is Phase.LIVE for c in store.calls.values()) == 3)
         first, *others = house.bridge.switchboard.sessions.values()
-        first.on_event = None  # type: ignore[assignment, method-assign]
+        first._ai.on_event = None  # type: ignore[assignment, method-assign]
         lines[0].say(clip(0).audio, clip(0).text)
         await lines[0].ended
         assert lines[0].spoken

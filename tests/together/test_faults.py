@@ -221,8 +221,8 @@ async def test_a_carrier_that_does_not_read_gets_no_minutes_of_speech(
         line.stream.socket.stop_reading()
         said = len(line.said)
         await line.until(lambda line: len(line.said) > said + 1500 * 8)
-        assert session._line is not None
-        waits = session._line.playout.unheard_ms
+        assert session.live.line is not None
+        waits = session.live.line.playout.unheard_ms
         assert waits > 50_000
         line.stream.socket.read_on()
         await heard(line, 2500)
@@ -500,11 +500,11 @@ async def test_a_fault_of_ours_wherever_it_is_ends_its_call_and_no_other(
         for line in lines:
             await heard(line)
         tick, pump, verb, talk, read, fine = (session_of(house, line) for line in lines)
-        assert pump._line is not None
+        assert pump.live.line is not None
         broken_verb, taken = verb.picture.call_id, talk.picture.call_id
         assert await desk.do(control.TakeOver, call_id=taken) == ""
         monkeypatch.setattr(tick.picture.waveform, "add_caller", fail)
-        monkeypatch.setattr(pump._line.playout, "due", fail)
+        monkeypatch.setattr(pump.live.line.playout, "due", fail)
         monkeypatch.setattr(verb.picture, "cut", fail)
         monkeypatch.setattr(talk, "talk", fail)
         monkeypatch.setattr(read.picture, "mark", fail)

@@ -117,7 +117,7 @@ def per(frames: float, runs: list[list[str]]) -> float:
 
 async def test_a_frame_of_the_callers_takes_at_most_eight_functions(house: House) -> None:
     with counting() as counted:
-        await counted.until("Session.from_carrier", FRAMES)
+        await counted.until("Caller.from_carrier", FRAMES)
     path = counted.runs_with("OpenAIRealtime.hear")
     timers = counted.runs_begun_by(*TIMERS)
     print(f"in: {per(len(path), path):.2f} a frame, and {per(len(path), timers):.2f} in timers")
@@ -137,11 +137,11 @@ async def test_a_frame_of_the_ais_takes_at_most_eight_functions(house: House, de
         await counted.until("Transcript.speech_done", 1)
         await counted.until("Playout.marked", MARKS)
     sound = (sum(generated_ms.values()) - before_ms) / FRAME_MS
-    path = counted.runs_with("Session.on_speech", without="Wire._other")
-    deltas = sum(run.count("Session.on_speech") for run in path)
+    path = counted.runs_with("AI.on_speech", without="Wire._other")
+    deltas = sum(run.count("AI.on_speech") for run in path)
     elapsed = counted.times("OpenAIRealtime.hear")
     timers = counted.runs_begun_by(*TIMERS, "Line._pump_again")
-    per_delta = sound / counted.times("Session.on_speech")
+    per_delta = sound / counted.times("AI.on_speech")
     print(f"out: {per(deltas, path):.2f} a delta of {per_delta:.1f} frames, and {per(elapsed, timers):.2f} in timers")
     assert deltas > 5 and elapsed > 40
     assert per_delta == pytest.approx(1, abs=0.1) or delta_ms is None

@@ -1,0 +1,274 @@
+"""The AI's side of a call at work: what its engine reports, and what the call tells it. The hot path out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from binascii import a2b_base64
+
+from msgspec.structs import replace
+
+from bridge import call as calls
+from bridge import engines
+from bridge.control import Floor, MarkerKind, Party, ToolState, ToolView, TurnKind
+from bridge.line import SAY, voice_of
+from bridge.live import Live
+from bridge.picture import NOT_KEPT
+from bridge.saying import Saying
+
+log = logging.getLogger("cordboard.ai")
+
+SLOW_ANSWER_MS = 4000
+EMPTY_REPLIES = 3
+
+
+class AI:
+    """One call's engine at work (`engines.Listener`)."""
+
+    def __init__(self, live: Live, saying: Saying) -> None:
+        self._live = live
+        self._saying = saying
+        self._received: dict[str, int] = {}
+        self._unkept: set[str] = set()
+        """Items begun in a privacy hold: their words are not written down."""
+
+        self._say_request = ""
+        self._empty_replies = 0
+        self._caller_waits = False
+        self._caller_turn = ""
+
+    async def run(self, engine: engines.Engine) -> None:
+        """Converse until the engine is closed or lost."""
+        try:
+            await engine.run(self)
+        except engines.EngineLost as lost:
+            live = self._live
+            log.warning("the engine was lost (fatal: %s)", lost.fatal)
+            live.house.engine_lost(str(lost))
+            live.trouble("AI lost", str(lost))
+            if live.call.floor in calls.BY_PERSON:
+                live.picture.need("engine", "the AI is gone; you have the floor")
+            self._saying.ai_paused()
+            live.apply(calls.EngineGone("the AI was lost"))
+
+    # ── what the call tells it ──
+
+    def silenced(self, input: calls.Input) -> None:
+        """It may not speak until it is let."""
+        if self._live.engine is not None:
+            self._live.engine.may_answer(False)
+        self._live.picture.wait_ends()
+        self._live.picture.thinking = False
+        if isinstance(input, calls.MuteAI):
+            self._live.picture.note("The AI was muted; it still listens", "muted", self._live.now_ms())
+
+    def answer_now(self, input: calls.Input) -> None:
+        """It may speak again: at once, or after a mute only if the caller waits for an answer."""
+        if isinstance(input, calls.MuteAI):
+            self._live.picture.note("The AI may answer again", "unmuted", self._live.now_ms())
+            if not self._caller_waits:
+                return
+        if self._live.engine is not None:
+            self._live.engine.answer_now()
+
+    def whisper(self, text: str) -> None:
+        """Hidden guidance."""
+        self._live.picture.operator_line(TurnKind.WHISPER, text, self._live.now_ms())
+        if self._live.engine is not None:
+            self._live.engine.whisper(text)
+
+    def ask(self, text: str, *, cut_in: bool) -> None:
+        """It is to say this in its own words."""
+        if cut_in:
+            self.cut(Party.OPERATOR)
+        request = self._live.picture.operator_line(TurnKind.ASK, text, self._live.now_ms())
+        if self._live.engine is not None:
+            self._live.engine.ask(text, request, cut_in=cut_in)
+
+    def cut(self, by: Party) -> None:
+        """Stop what plays; the engine forgets what was not heard."""
+        live = self._live
+        if live.line is None:
+            return
+        self.take_received()
+        cut = live.line.cut()
+        everything = [item_id for item_id in (cut.item_id, *cut.dropped) if item_id]
+        items = [item_id for item_id in everything if voice_of(item_id) is Party.AI]
+        says = [item_id for item_id in everything if item_id.startswith(SAY)]
+        item_id = items[0] if items else ""
+        heard_ms = cut.heard_ms if item_id == cut.item_id else 0
+        if by is Party.OPERATOR and (item_id or live.picture.thinking):
+            # Cut short by us, the caller still waits for an answer.
+            self._caller_waits = True
+        if live.engine is not None and (item_id or by is Party.OPERATOR):
+            live.engine.cut(item_id, heard_ms, by_caller=by is Party.CALLER)
+        live.picture.cut(items + says, by, live.now_ms())
+        self._saying.cut(says)
+        self._saying.ai_paused()
+
+    def unhear(self) -> None:
+        """What the caller is saying now is no more."""
+        live = self._live
+        if live.engine is not None:
+            live.engine.unhear()
+        if self._caller_turn:
+            live.picture.caller_speaking = False
+            transcript = live.picture.transcript
+            live.picture.lines(transcript.words_failed(Party.CALLER, self._caller_turn, round(live.now_ms())))
+            self._caller_turn = ""
+
+    # ── every tick ──
+
+    def take_received(self) -> None:
+        """Audio since the last time, to the transcript."""
+        for item_id, count in self._received.items():
+            if count:
+                self._live.picture.transcript.speech_received(item_id, count, round(self._live.now_ms()))
+                self._received[item_id] = 0
+
+    def watch(self) -> None:
+        """A caller who waits long for an answer needs a person."""
+        live = self._live
+        if live.call.floor is Floor.AI and live.picture.waited_ms(live.now_ms()) > SLOW_ANSWER_MS:
+            live.picture.need("silent", "AI silent, caller waits")
+
+    # ── what the engine reports (engines.Listener) ──
+
+    def on_speech(self, item_id: str, payload: str) -> None:
+        """Its audio."""
+        live = self._live
+        if live.line is None or live.call.floor in calls.BY_PERSON:
+            return
+        try:
+            audio = a2b_base64(payload)
+        except ValueError:
+            live.trouble("AI audio unreadable", "The AI sent audio that is no base64. It was dropped.")
+            return
+        if item_id not in self._received:
+            self._item_begins(item_id)
+        if not self._received[item_id]:
+            live.picture.first_audio(item_id, live.now_ms())
+        self._received[item_id] += len(audio)
+        live.line.speak(item_id, audio)
+
+    def _item_begins(self, item_id: str) -> None:
+        self._received[item_id] = 0
+        if self._live.call.private:
+            self._unkept.add(item_id)
+            transcript = self._live.picture.transcript
+            self._live.picture.lines(transcript.reply_words(item_id, NOT_KEPT, round(self._live.now_ms())))
+        self._saying.ai_speaks(item_id)
+        if self._say_request:
+            self._live.picture.transcript.say_begins(self._say_request, item_id)
+        self._live.picture.thinking = False
+        self._live.picture.met("silent")
+
+    def on_message(self, outbound: bool, name: str, text: str) -> None:
+        """A wire message of the engine went by."""
+        self._live.picture.message(self._live.now_ms(), "openai", outbound, name, text)
+
+    def on_event(self, event: engines.Event) -> None:
+        """Anything the engine reports but audio."""
+        live = self._live
+        now_ms = round(live.now_ms())
+        picture, transcript = live.picture, live.picture.transcript
+        match event:
+            case engines.Ready(expires_unix_ms=expires):
+                if expires is not None:
+                    picture.session_expires_ms = round(expires - time.time() * 1000 + now_ms)
+                live.house.engine_ready(event.model)
+                live.apply(calls.EngineReady())
+            case engines.CallerStarted() | engines.CallerStopped() if live.call.private:
+                pass
+            case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
+                self._caller_turn = item_id
+                picture.caller_speaking = True
+                picture.wait_ends()
+                picture.lines(transcript.began(Party.CALLER, item_id, at_ms))
+                live.apply(calls.CallerSpoke())
+            case engines.CallerStopped(item_id=item_id, at_ms=at_ms):
+                self._caller_turn = ""
+                self._caller_waits = True
+                picture.caller_speaking = False
+                if live.call.floor is Floor.AI:
+                    picture.thinking = True
+                    picture.wait_begins(at_ms, now_ms)
+                picture.lines(transcript.ended(item_id, at_ms))
+                picture.changed()
+            case engines.CallerWords(item_id=item_id, text=text, final=final):
+                picture.lines(transcript.words(Party.CALLER, item_id, text, final, now_ms))
+                if final:
+                    picture.caller_said(text)
+            case engines.CallerWordsFailed(item_id=item_id):
+                picture.lines(transcript.words_failed(Party.CALLER, item_id, now_ms))
+            case engines.ReplyStarted(kind=kind, request=request):
+                self._caller_waits = False
+                self._say_request = request if kind is engines.ReplyKind.SAY else ""
+            case engines.ReplyWords(item_id=item_id, delta=delta):
+                if item_id not in self._received:
+                    self._item_begins(item_id)
+                if item_id not in self._unkept:
+                    picture.lines(transcript.reply_words(item_id, delta, now_ms))
+            case engines.ReplyWordsDone(item_id=item_id, text=text) if item_id not in self._unkept:
+                picture.lines(transcript.reply_words_done(item_id, text, now_ms))
+            case engines.SpeechDone(item_id=item_id):
+                self.take_received()
+                picture.lines(transcript.speech_done(item_id))
+                if live.line is not None:
+                    live.line.finish(item_id)
+                self._saying.ai_paused()
+            case engines.ReplyDone():
+                self._reply_done(event)
+            case engines.ToolAsked(tool_id=tool_id, name=name, arguments=arguments):
+                live.start(self._run_tool(tool_id, name, arguments))
+            case engines.Used(tokens=tokens, cost_usd=cost_usd):
+                picture.used(tokens, cost_usd)
+            case engines.Trouble(code=code, text=text):
+                live.trouble(code, text)
+
+    def _reply_done(self, done: engines.ReplyDone) -> None:
+        live, picture = self._live, self._live.picture
+        self._say_request = ""
+        self._saying.ai_paused()
+        if not picture.running_tools():
+            picture.thinking = False
+        picture.used(done.tokens, done.cost_usd)
+        if done.status == "failed":
+            live.trouble("reply failed", f"The AI could not answer: {done.reason}. Ask it again, or take over.")
+            picture.need("silent", "the AI could not answer")
+        elif done.spoke or picture.running_tools():
+            self._empty_replies = 0
+        elif done.status == "completed":
+            self._empty_replies += 1
+            if self._empty_replies >= EMPTY_REPLIES:
+                picture.need("silent", "the AI answers without a word")
+
+    async def _run_tool(self, tool_id: str, name: str, arguments: str) -> None:
+        live = self._live
+        started_ms = live.now_ms()
+        view = ToolView(
+            call_id=live.picture.call_id,
+            tool_id=tool_id,
+            order=live.picture.transcript.next_order(),
+            name=name,
+            arguments=arguments,
+            state=ToolState.RUNNING,
+            start_ms=round(started_ms),
+        )
+        self._tool(view)
+        live.picture.mark(started_ms, MarkerKind.TOOL, name)
+        result = await live.house.run_tool(name, arguments)
+        took_ms = live.now_ms() - started_ms
+        live.picture.tool_took(took_ms)
+        state = ToolState.DONE if result.ok else ToolState.FAILED
+        self._tool(replace(view, state=state, result=result.text, duration_ms=round(took_ms)))
+        if not result.ok:
+            live.picture.need("tool", f"{name} failed")
+        elif name == "ask_for_person":
+            live.picture.need("person", "asks for a person")
+        if live.engine is not None:
+            live.engine.answer_tool(tool_id, result.text)
+
+    def _tool(self, view: ToolView) -> None:
+        self._live.picture.tool(view)
+        self._live.house.journal.tool(view)
