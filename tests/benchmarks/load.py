@@ -63,12 +63,16 @@ class Measured:
 
 
 class AiLeg:
-    """The AI's end of one call. Which call it is shows with the first frame."""
+    """The AI's end of one call. Which call it is shows with the first frame.
+
+    One that only writes down what an operator says takes it and never says a word.
+    """
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._call: Call | None = None
         self._greeting = False
+        self._writes_down = False
         self.socket = Socket(self._on_text)
         self.socket.opened.add_done_callback(self._greet)
 
@@ -79,6 +83,8 @@ class AiLeg:
     def _on_text(self, text: bytes) -> None:
         came_s = now()
         start = text.find(b'"audio":"') + 9
+        if self._writes_down:
+            return
         if text.startswith(b'{"type":"input_audio_buffer.append"'):
             call_number, _, number = STAMP.unpack(a2b_base64(text[start : start + 12])[:8])
             call = self._call
@@ -92,6 +98,7 @@ class AiLeg:
         if self._load.measured.counting:
             self._load.measured.from_bridge += 1
         if b'"type":"session.update"' in text:
+            self._writes_down = b'"type":"transcription"' in text
             self.socket.send(b'{"type":"session.updated","event_id":"e2","session":{"model":"gpt-realtime"}}')
         elif self._call is not None:
             self._call.ai_told(text, came_s)
