@@ -17,10 +17,18 @@ from bridge.audio import LINEAR, encode
 PATH = Path(__file__).resolve().parents[1] / "resources" / "sounds" / "hold.ulaw"
 LENGTH_S, RATE_HZ = 20, 8000
 WORDS = "Please hold the line. We will be with you in a moment."
-CHORDS_HZ = ((220.0, 277.18, 329.63), (196.0, 246.94, 329.63), (174.61, 220.0, 261.63), (196.0, 246.94, 293.66))
-CHORD_S = 5
-LEVEL = 900
-"""Peak of each of a chord's tones, of 32767."""
+BARS_HZ = (
+    (392.0, 493.88, 587.33, 783.99, 587.33, 493.88),
+    (440.0, 523.25, 659.26, 880.0, 659.26, 523.25),
+    (349.23, 440.0, 523.25, 698.46, 523.25, 440.0),
+    (392.0, 493.88, 587.33, 739.99, 587.33, 493.88),
+    (329.63, 392.0, 493.88, 659.26, 493.88, 392.0),
+)
+"""Broken chords, one bar each, in the part of the scale that a telephone carries."""
+
+NOTE_S, RING_S = 0.5, 2.0
+LEVEL, UNDER_WORDS = 4000, 0.3
+"""Peak of a plucked note, of 32767; and how much of it is left while the words are spoken."""
 
 
 @cache
@@ -32,12 +40,18 @@ def loop() -> bytes:
         return b"\xff" * LENGTH_S * RATE_HZ
 
 
-def _music(at: int) -> float:
-    """Slow chords that swell and fade to nothing at their ends, so that the loop has no seam."""
-    at_s = at / RATE_HZ
-    chord = CHORDS_HZ[int(at_s / CHORD_S) % len(CHORDS_HZ)]
-    swell = math.sin(math.pi * (at_s % CHORD_S) / CHORD_S) ** 2
-    return LEVEL * swell * sum(math.sin(2 * math.pi * hz * at_s) for hz in chord)
+def _music() -> list[float]:
+    """Plucked notes, each into the ringing of those before; what still rings at the end goes on at the beginning."""
+    music = [0.0] * (LENGTH_S * RATE_HZ)
+    notes = [hz for bar in BARS_HZ for hz in (*bar, bar[2], bar[1])]
+    for number, hz in enumerate(notes):
+        first = round(number * NOTE_S * RATE_HZ)
+        for at in range(round(RING_S * RATE_HZ)):
+            at_s = at / RATE_HZ
+            pluck = min(1.0, at_s / 0.012) * (math.exp(-1.6 * at_s) - math.exp(-1.6 * RING_S))
+            turn = 2 * math.pi * hz * at_s
+            music[(first + at) % len(music)] += LEVEL * pluck * (math.sin(turn) + 0.25 * math.sin(2 * turn))
+    return music
 
 
 def _spoken() -> list[int]:
@@ -53,8 +67,12 @@ def _spoken() -> list[int]:
 def make() -> bytes:
     """The loop, from its parts."""
     spoken = _spoken()
-    spoken += [0] * (LENGTH_S * RATE_HZ - len(spoken))
-    return encode(array("h", (round(_music(at) + word) for at, word in enumerate(spoken))))
+    words_end = len(spoken)
+    spoken += [0] * (LENGTH_S * RATE_HZ - words_end)
+    rises = (min(1.0, max(0.0, (at - words_end) / (NOTE_S * RATE_HZ))) for at in range(len(spoken)))
+    shares = (UNDER_WORDS + (1 - UNDER_WORDS) * rise for rise in rises)
+    mixed = (round(share * sound + word) for share, sound, word in zip(shares, _music(), spoken, strict=True))
+    return encode(array("h", (max(-32768, min(32767, sample)) for sample in mixed)))
 
 
 if __name__ == "__main__":
