@@ -12,7 +12,7 @@ from binascii import a2b_base64
 
 from bridge import call as calls
 from bridge import keypad
-from bridge.audio import BYTES_PER_MS
+from bridge.audio import BYTES_PER_MS, silence
 from bridge.carriers import twilio
 from bridge.control import Floor, Party, Phase, Side
 from bridge.errors import PeerError
@@ -173,10 +173,12 @@ class Caller:
                 audio += frames[index][1]
                 index += 1
             self._heard_ms = start_ms + len(audio) // BYTES_PER_MS
-            if audio and not self._live.call.private:
+            if self._live.call.private:
+                audio = silence(len(audio) // BYTES_PER_MS)
+            else:
                 self._live.picture.waveform.add_caller(start_ms, audio)
-                if self._live.recorder is not None:
-                    self._live.recorder.caller(start_ms, audio)
+            if self._live.recorder is not None:
+                self._live.recorder.caller(start_ms, audio)
 
     def watch(self) -> None:
         """A line that has gone dead is hung up."""

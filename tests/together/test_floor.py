@@ -13,7 +13,7 @@ from bridge import control, hold_sound, keypad
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, Phase, Recording, Side, TurnKind
 
-from .house import House, clip, open_house, speaking
+from .house import House, clip, is_loud, open_house, speaking
 from .sound import read_wav
 from .test_calls import live
 
@@ -104,6 +104,23 @@ async def test_nothing_of_a_privacy_hold_is_kept_or_passed_on(house: House) -> N
         sound = read_wav(Path(desk.call().view.recording_path))
         assert secret.audio[4000:8000] not in sound.caller
         assert clip(1).audio[4000:8000] in sound.caller
+
+
+async def test_a_call_that_ends_in_a_privacy_hold_has_a_recording_as_long_as_itself(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        assert await desk.do(control.Privacy, call_id=call_id, private=True) == ""
+        began_ms = desk.call().view.clock_ms
+        await desk.until(lambda store: desk.call().view.clock_ms > began_ms + 2000)
+        line.hang_up()
+        await line.ended
+        await desk.until(lambda store: desk.call().view.recording is Recording.DONE)
+        sound = read_wav(Path(desk.call().view.recording_path))
+        assert len(sound.caller) > (began_ms + 1500) * 8
+        assert not any(is_loud(sound.caller[(began_ms + 300) * 8 :]))
 
 
 async def test_who_listens_hears_both_sides_but_not_themselves(house: House) -> None:
