@@ -15,6 +15,7 @@ import platformdirs
 from PySide6.QtCore import QByteArray, QSettings
 
 THEMES = ("system", "dark", "light")
+TALK_MODES = ("open", "push")
 
 
 def home(environment: Mapping[str, str]) -> Path:
@@ -65,6 +66,52 @@ class Settings:
     @details_wanted.setter
     def details_wanted(self, wanted: bool) -> None:
         self._store.setValue("window/details", "true" if wanted else "false")
+
+    @property
+    def input_id(self) -> str:
+        """The chosen microphone's id; "" for whichever is the system's default."""
+        return str(self._store.value("sound/input", ""))
+
+    @input_id.setter
+    def input_id(self, id: str) -> None:
+        self._store.setValue("sound/input", id)
+
+    @property
+    def output_id(self) -> str:
+        """The chosen loudspeaker's id; "" for whichever is the system's default."""
+        return str(self._store.value("sound/output", ""))
+
+    @output_id.setter
+    def output_id(self, id: str) -> None:
+        self._store.setValue("sound/output", id)
+
+    @property
+    def split(self) -> bool:
+        """Whether the caller is heard left and the others right, instead of both mixed."""
+        return str(self._store.value("sound/split", "false")) == "true"
+
+    @split.setter
+    def split(self, wanted: bool) -> None:
+        self._store.setValue("sound/split", "true" if wanted else "false")
+
+    @property
+    def talk_mode(self) -> str:
+        """One of TALK_MODES."""
+        mode = str(self._store.value("sound/talk_mode", "open"))
+        return mode if mode in TALK_MODES else "open"
+
+    @talk_mode.setter
+    def talk_mode(self, mode: str) -> None:
+        self._store.setValue("sound/talk_mode", mode)
+
+    @property
+    def hotkeys(self) -> bool:
+        """Whether push-to-talk and panic keys work outside the window too."""
+        return str(self._store.value("window/hotkeys", "false")) == "true"
+
+    @hotkeys.setter
+    def hotkeys(self, wanted: bool) -> None:
+        self._store.setValue("window/hotkeys", "true" if wanted else "false")
 
     def blob(self, name: str) -> QByteArray:
         """A shape as Qt saved it; empty when there is none."""
