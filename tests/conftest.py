@@ -27,7 +27,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 ROOT = Path(__file__).resolve().parents[1]
 GRACE_S = 1.0
 MARK = "CORDBOARD_TEST_RUN"
-ACCOUNTS = ("TWILIO_", "OPENAI_", "NGROK_", "CORDBOARD_")
+ACCOUNTS = ("TWILIO_", "OPENAI_", "NGROK_", "CORDBOARD_", "PULSE_")
 
 T = TypeVar("T")
 
