@@ -1,0 +1,112 @@
+"""The listening buffer: both sides of a call, aligned by call time, a few hundredths of a second behind. Pure.
+
+Frames go in as they arrive, early, late or not at all; `take` gives a steady stream. The loudspeaker's
+clock is never the caller's: what it gains or loses is put right by single samples at soft places.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.control import HeardFrame
+from console.mulaw import PER_MS, decode
+
+Lanes: TypeAlias = npt.NDArray[np.int16]
+"""Shape (2, samples): the caller, and what the caller hears; 8 kHz."""
+
+LEAST_MS, MOST_MS, STEP_MS = 40, 80, 10
+FULL_MS = 200
+"""Further behind than this, the oldest is dropped."""
+
+TOLERATED_MS = 5
+CALM_MS = 30_000
+"""After so much sound without a gap the buffer tries to be shorter again."""
+
+SMOOTHING = 0.01
+REACH_MS = FULL_MS + 1000
+"""Call time that fits; a frame from further away begins anew."""
+
+
+class Monitor:
+    """One call's sound on its way to one loudspeaker. aim_ms: how much is kept ahead, LEAST_MS to MOST_MS."""
+
+    def __init__(self) -> None:
+        self.aim_ms = LEAST_MS
+        self._sound: Lanes = np.zeros((2, REACH_MS * PER_MS), np.int16)
+        # Call time of the first sample, and how many samples from there on there are, of either side.
+        self._at = 0
+        self._ready = 0
+        self._waiting = True
+        self._usual = 0.0
+        self._calm = 0
+
+    @property
+    def ahead_ms(self) -> float:
+        """How much there is to be taken."""
+        return self._ready / PER_MS
+
+    def put(self, frame: HeardFrame) -> None:
+        """What is too late is dropped."""
+        samples = decode(frame.audio)[: FULL_MS * PER_MS]
+        start = frame.at_ms * PER_MS - self._at
+        reach = REACH_MS * PER_MS
+        if (self._waiting and self._ready == 0) or not -reach < start <= reach - len(samples):
+            self._forget(self._ready)
+            self._at, start, self._waiting = frame.at_ms * PER_MS, 0, True
+        if start < 0:
+            samples, start = samples[-start:], 0
+        if not len(samples):
+            return
+        end = start + len(samples)
+        self._sound[frame.side, start:end] = samples
+        self._ready = max(self._ready, end)
+        if self._ready > FULL_MS * PER_MS:
+            self._forget(self._ready - self.aim_ms * PER_MS)
+            self._usual = float(self._ready)
+
+    def take(self, samples: int) -> Lanes:
+        """The next samples of both sides, shape (2, samples); silence where there is nothing."""
+        if self._waiting:
+            if self._ready < self.aim_ms * PER_MS:
+                return np.zeros((2, samples), np.int16)
+            self._waiting, self._usual = False, float(self._ready)
+        if self._ready <= samples:
+            return self._run_dry(samples)
+        self._settle(samples)
+        self._usual += (self._ready - self._usual) * SMOOTHING
+        off = self._usual - self.aim_ms * PER_MS
+        by = 0 if abs(off) < TOLERATED_MS * PER_MS else 1 if off > 0 else -1
+        lanes = self._sound[:, : samples + by].copy()
+        if by:
+            softest = int(np.abs(lanes.astype(np.int32)).sum(axis=0).argmin())
+            if by > 0:
+                lanes = np.delete(lanes, softest, axis=1)
+            else:
+                lanes = np.insert(lanes, softest, lanes[:, softest], axis=1)
+            self._usual -= by
+        self._forget(samples + by)
+        return lanes
+
+    def _run_dry(self, samples: int) -> Lanes:
+        """The last there is, and silence; from now on more is kept ahead."""
+        lanes: Lanes = np.zeros((2, samples), np.int16)
+        lanes[:, : self._ready] = self._sound[:, : self._ready]
+        self._forget(self._ready)
+        self._waiting, self._calm = True, 0
+        self.aim_ms = min(self.aim_ms + STEP_MS, MOST_MS)
+        return lanes
+
+    def _settle(self, samples: int) -> None:
+        self._calm += samples
+        if self._calm >= CALM_MS * PER_MS:
+            self._calm, self.aim_ms = 0, max(self.aim_ms - STEP_MS, LEAST_MS)
+
+    def _forget(self, samples: int) -> None:
+        kept = self._ready - samples
+        self._sound[:, :kept] = self._sound[:, samples : self._ready].copy()
+        self._sound[:, kept : self._ready] = 0
+        self._at += samples
+        self._ready = kept

@@ -1,0 +1,151 @@
+"""The listening buffer: both sides stay aligned, near and whole, whatever the clocks and the network do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridge.control import HeardFrame, Side
+from console.monitor import CALM_MS, FULL_MS, LEAST_MS, MOST_MS, STEP_MS, Lanes, Monitor
+from console.mulaw import FULL_SCALE, PER_MS, decode
+
+FRAME_MS = 20
+LOUD = b"\x80"
+TAKEN_MS = 10
+"""What a loudspeaker asks for at a time."""
+
+MINUTE_MS = 60_000
+
+
+class Call:
+    """A call whose caller speaks without a pause, heard through a monitor."""
+
+    def __init__(self) -> None:
+        self.monitor = Monitor()
+        self.at_ms = 0
+
+    def arrive(self, ms: int, code: bytes = LOUD, side: Side = Side.CALLER) -> None:
+        for _ in range(ms // FRAME_MS):
+            self.monitor.put(HeardFrame(1, side, self.at_ms, code * FRAME_MS * PER_MS))
+            self.at_ms += FRAME_MS
+
+    def hear(self, ms: int = FRAME_MS) -> Lanes:
+        return self.monitor.take(ms * PER_MS)
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call()
+
+
+def put(monitor: Monitor, at_ms: int, side: Side = Side.CALLER, ms: int = FRAME_MS) -> None:
+    monitor.put(HeardFrame(1, side, at_ms, LOUD * ms * PER_MS))
+
+
+def is_loud(samples: Lanes) -> bool:
+    return bool((samples == FULL_SCALE).all())
+
+
+def test_nothing_is_heard_before_enough_has_come(call: Call) -> None:
+    call.arrive(FRAME_MS)
+    assert not call.hear().any()
+    call.arrive(LEAST_MS - FRAME_MS)
+    assert is_loud(call.hear()[Side.CALLER])
+
+
+def test_both_sides_are_aligned_by_call_time_and_a_gap_is_silence() -> None:
+    monitor = Monitor()
+    put(monitor, 0)
+    put(monitor, 20, Side.LINE)
+    put(monitor, 60)
+    first, second, third, fourth = (monitor.take(20 * PER_MS - 1) for _ in range(4))
+    assert is_loud(first[Side.CALLER]) and not first[Side.LINE].any()
+    assert not second[Side.CALLER, 1:].any() and is_loud(second[Side.LINE, 1:])
+    assert not third[:, 2:].any()
+    assert is_loud(fourth[Side.CALLER, 3:])
+
+
+def test_late_sound_is_dropped_and_half_late_sound_is_cut(call: Call) -> None:
+    call.arrive(100)
+    call.hear(30)
+    put(call.monitor, 0, Side.LINE)
+    put(call.monitor, 20, Side.LINE)
+    heard = call.hear()[Side.LINE]
+    assert is_loud(heard[: 10 * PER_MS - 1]) and not heard[10 * PER_MS :].any()
+
+
+def test_an_empty_frame_is_nothing(call: Call) -> None:
+    put(call.monitor, 5000, ms=0)
+    call.arrive(LEAST_MS)
+    assert is_loud(call.hear()[Side.CALLER])
+
+
+def test_of_too_much_the_oldest_is_dropped(call: Call) -> None:
+    call.arrive(FULL_MS)
+    call.arrive(FRAME_MS, b"\x90")
+    assert call.monitor.ahead_ms == LEAST_MS
+    call.hear()
+    assert (call.hear(10)[Side.CALLER] == decode(b"\x90")).all()
+
+
+def test_a_call_time_far_away_begins_anew() -> None:
+    monitor = Monitor()
+    for at_ms in (600_000, 600_020, 0, 20):
+        put(monitor, at_ms)
+    assert monitor.ahead_ms == 40
+    for at_ms in (700_000, 700_020):
+        put(monitor, at_ms)
+    assert is_loud(monitor.take(20 * PER_MS)[Side.CALLER])
+
+
+def test_running_dry_lets_the_rest_be_heard_and_lengthens_the_buffer(call: Call) -> None:
+    for aim_ms in (50, 60, 70, MOST_MS, MOST_MS):
+        call.arrive(100)
+        while call.monitor.ahead_ms > FRAME_MS:
+            assert is_loud(call.hear()[Side.CALLER])
+        last = call.hear()[Side.CALLER]
+        assert last.any()
+        assert not call.hear().any()
+        assert call.monitor.aim_ms == aim_ms
+
+
+def test_calm_shortens_the_buffer_again(call: Call) -> None:
+    call.arrive(LEAST_MS)
+    while call.monitor.ahead_ms:
+        call.hear()
+    call.arrive(60)
+    for _ in range(CALM_MS // FRAME_MS - 1):
+        call.arrive(FRAME_MS)
+        assert is_loud(call.hear()[Side.CALLER])
+    assert call.monitor.aim_ms == LEAST_MS + STEP_MS
+    for _ in range(2 * CALM_MS // FRAME_MS):
+        call.arrive(FRAME_MS)
+        assert is_loud(call.hear()[Side.CALLER])
+    assert call.monitor.aim_ms == LEAST_MS
+    assert call.monitor.ahead_ms <= LEAST_MS + FRAME_MS
+
+
+@pytest.mark.parametrize("ppm", [-2000, -200, 200, 2000])
+def test_clocks_that_disagree_leave_no_gap_and_no_growing_delay(call: Call, ppm: int) -> None:
+    """Six minutes; at 2000 parts in a million that is as much as usual clocks drift apart in an hour."""
+    call.arrive(60)
+    owed_ms = 0.0
+    for _ in range(6 * MINUTE_MS // TAKEN_MS):
+        owed_ms += TAKEN_MS * (1 + ppm / 1e6)
+        while owed_ms >= FRAME_MS:
+            call.arrive(FRAME_MS)
+            owed_ms -= FRAME_MS
+        assert call.hear(TAKEN_MS)[Side.CALLER].min() == FULL_SCALE
+        assert call.monitor.ahead_ms <= MOST_MS
+    assert call.monitor.aim_ms == LEAST_MS
+
+
+def test_what_is_left_out_or_doubled_is_where_it_is_softest(call: Call) -> None:
+    """The caller's clock runs fast by far: single samples go, and only silent ones."""
+    call.arrive(60)
+    loud_samples = 0
+    for _ in range(200):
+        call.arrive(FRAME_MS)
+        call.monitor.put(HeardFrame(1, Side.CALLER, call.at_ms - FRAME_MS, b"\xff" * 80 + LOUD * 80))
+        loud_samples = int(np.count_nonzero(call.hear()))
+    assert loud_samples == 80
