@@ -1,0 +1,202 @@
+"""The machine's sound devices, through QtMultimedia.
+
+Facts, of PySide6 6.11 on PulseAudio 16: the import fails without libpulse; it binds to the sound server
+that answers then; opened at 8 kHz a device gives nothing, at its own rate all is well; a removed
+device stays in Qt's lists (see `console.pulse`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QIODevice, QLoggingCategory, QMicrophonePermission, QObject, Qt
+
+from console.devices import Access, Capture, Device, Playback
+from console.pulse import Answer, Pulse
+from console.resampling import Format
+
+if TYPE_CHECKING:
+    from PySide6.QtMultimedia import QAudioDevice, QAudioFormat, QAudioSink, QAudioSource
+
+ASK_AGAIN_MS = 1000
+"""Between two attempts to find a sound server."""
+
+# It tells on stderr which libraries it did not find and which codecs it has; no sound needs them.
+QUIET = "qt.multimedia.symbolsresolver=false\nqt.multimedia.ffmpeg.info=false"
+
+
+class QtDevices(QObject):
+    """See `console.devices.Devices`. QtMultimedia is imported as soon as a sound server answers."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.access = Access.LOADING
+        self.inputs: tuple[Device, ...] = ()
+        self.outputs: tuple[Device, ...] = ()
+        self._loaded = False
+        self._asks_pulse = sys.platform == "linux" and os.environ.get("QT_AUDIO_BACKEND", "pulseaudio") == "pulseaudio"
+        self._pulse: Pulse | None = None
+        self._asked_ms = -float(ASK_AGAIN_MS)
+        # Devices that the sound server has or had: of these it is asked whether they are still there.
+        self._known: set[str] = set()
+
+    def now_ms(self) -> float:
+        """Monotonic."""
+        return time.monotonic() * 1000.0
+
+    def look(self) -> None:
+        """Load, or list anew."""
+        if self.access is Access.NO_LIBRARY:
+            return
+        try:
+            if not self._server_answers():
+                self.inputs = self.outputs = ()
+                return
+            if not self._loaded:
+                QLoggingCategory.setFilterRules(QUIET)
+            from PySide6.QtMultimedia import QMediaDevices
+        except (ImportError, OSError):
+            self.access = Access.NO_LIBRARY
+            return
+        self._loaded, self.access = True, Access.OK
+        self.inputs = self._listed(QMediaDevices.audioInputs())
+        self.outputs = self._listed(QMediaDevices.audioOutputs())
+
+    def ask_for_microphone(self, answer: Callable[[bool], None]) -> None:
+        """Where the system asks nobody it is allowed."""
+        app = QCoreApplication.instance()
+        assert app is not None
+        permission = QMicrophonePermission()
+
+        def is_granted() -> bool:
+            return app.checkPermission(permission) == Qt.PermissionStatus.Granted
+
+        if app.checkPermission(permission) == Qt.PermissionStatus.Undetermined:
+            app.requestPermission(permission, self, lambda *_: answer(is_granted()))
+        else:
+            answer(is_granted())
+
+    def open_input(self, id: str, came: Callable[[], None]) -> Capture | None:
+        """At the device's own rate."""
+        from PySide6.QtMultimedia import QAudioSource, QMediaDevices
+
+        device = _find(QMediaDevices.audioInputs(), id)
+        if device is None:
+            return None
+        format = _spoken(device)
+        source = QAudioSource(device, format, self)
+        stream = source.start()
+        if stream is None or source.error() != source.error().NoError:
+            source.deleteLater()
+            return None
+        return _QtCapture(source, stream, _format(format), came)
+
+    def open_output(self, id: str) -> Playback | None:
+        """At the device's own rate."""
+        from PySide6.QtMultimedia import QAudioSink, QMediaDevices
+
+        device = _find(QMediaDevices.audioOutputs(), id)
+        if device is None:
+            return None
+        format = _spoken(device)
+        sink = QAudioSink(device, format, self)
+        stream = sink.start()
+        if stream is None or sink.error() != sink.error().NoError:
+            sink.deleteLater()
+            return None
+        return _QtPlayback(sink, stream, _format(format))
+
+    def close(self) -> None:
+        """Hang up on the sound server; what is open was closed before."""
+        if self._pulse is not None:
+            self._pulse.close()
+            self._pulse = None
+
+    def _server_answers(self) -> bool:
+        """Raises OSError without libpulse. Sets `access` when not."""
+        if not self._asks_pulse:
+            return True
+        if self._pulse is None:
+            if self.now_ms() - self._asked_ms < ASK_AGAIN_MS:
+                return False
+            self._asked_ms = self.now_ms()
+            self._pulse = Pulse()
+        self._pulse.look()
+        if self._pulse.names is not None and self._pulse.answer is Answer.READY:
+            self._known |= self._pulse.names
+            return True
+        if self._pulse.answer is Answer.NONE:
+            self.access = Access.NO_SERVER
+            self.close()
+        return False
+
+    def _listed(self, devices: list[QAudioDevice]) -> tuple[Device, ...]:
+        """Without those that are gone, nor those that Qt lists twice after the server was started anew."""
+        there = self._pulse.names if self._pulse is not None else None
+        listed: dict[str, Device] = {}
+        for device in devices:
+            id = device.id().toStdString()
+            if there is None or id in there or id not in self._known:
+                listed[id] = Device(id, device.description(), device.isDefault())
+        return tuple(listed.values())
+
+
+class _QtCapture:
+    def __init__(self, source: QAudioSource, stream: QIODevice, format: Format, came: Callable[[], None]) -> None:
+        self.format = format
+        self._source = source
+        self._stream = stream
+        stream.readyRead.connect(came)
+
+    def read(self) -> bytes:
+        return bytes(self._stream.readAll().data())
+
+    def works(self) -> bool:
+        return self._source.state() != self._source.state().StoppedState
+
+    def close(self) -> None:
+        self._stream.readyRead.disconnect()
+        self._source.stop()
+        self._source.deleteLater()
+
+
+class _QtPlayback:
+    def __init__(self, sink: QAudioSink, stream: QIODevice, format: Format) -> None:
+        self.format = format
+        self._sink = sink
+        self._stream = stream
+
+    def waiting_ms(self) -> float:
+        waiting_bytes = self._sink.bufferSize() - self._sink.bytesFree()
+        return waiting_bytes / self.format.frame_bytes * 1000 / self.format.rate_hz
+
+    def write(self, sound: bytes) -> None:
+        self._stream.write(sound)
+
+    def works(self) -> bool:
+        return self._sink.state() != self._sink.state().StoppedState
+
+    def close(self) -> None:
+        self._sink.stop()
+        self._sink.deleteLater()
+
+
+def _find(devices: list[QAudioDevice], id: str) -> QAudioDevice | None:
+    """The newest of that id."""
+    return next((device for device in reversed(devices) if device.id().toStdString() == id), None)
+
+
+def _spoken(device: QAudioDevice) -> QAudioFormat:
+    """The device's own format; 16-bit integers unless it prefers floats."""
+    format = device.preferredFormat()
+    if format.sampleFormat() != format.SampleFormat.Float:
+        format.setSampleFormat(format.SampleFormat.Int16)
+    return format
+
+
+def _format(format: QAudioFormat) -> Format:
+    return Format(format.sampleRate(), format.channelCount(), format.sampleFormat() == format.SampleFormat.Float)
