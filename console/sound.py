@@ -55,7 +55,7 @@ class Sound(QObject):
         self._looks = QTimer(self, interval=FIRST_LOOKS_MS)
         self._looks.timeout.connect(self.look)
         self._pushes = QTimer(self, interval=STEP_MS, timerType=Qt.TimerType.PreciseTimer)
-        self._pushes.timeout.connect(self._loudspeaker.push)
+        self._pushes.timeout.connect(self.push)
         self._looks.start()
         self.look()
 
@@ -192,6 +192,10 @@ class Sound(QObject):
         self._microphone.look()
         self._loudspeaker.look()
         self._tell()
+
+    def push(self) -> None:
+        """Keep the loudspeaker supplied; called by a timer of its own."""
+        self._loudspeaker.push()
 
     def close(self) -> None:
         """Close both devices for good."""
