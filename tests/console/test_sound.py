@@ -3,6 +3,7 @@ and every trouble has a state of its own."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -476,4 +477,14 @@ def test_where_no_sound_server_answers_the_real_desk_says_so(qapp: QApplication,
     sound.look()
     assert sound.mic in (MicState.NO_SERVER, MicState.NO_LIBRARY)
     assert sound.inputs == ()
+    sound.close()
+
+
+def test_where_libpulse_is_missing_the_real_desk_says_so(
+    qapp: QApplication, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.pulse.LIBRARY", "libnowhere.so.0")
+    sound = Sound(Settings(home / "console.ini"))
+    if sys.platform == "linux":
+        assert sound.mic is MicState.NO_LIBRARY and sound.speaker is SpeakerState.NO_LIBRARY
     sound.close()
