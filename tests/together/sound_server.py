@@ -12,6 +12,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -45,10 +46,14 @@ def missing() -> str:
 
 
 class Recording:
-    """What came out of the loudspeaker: 16-bit stereo at `RATE_HZ`, growing."""
+    """What came out of the loudspeaker: 16-bit stereo at `RATE_HZ`, growing.
+
+    arrivals: the monotonic time in seconds of each piece, and the sound's length in bytes with it.
+    """
 
     def __init__(self) -> None:
         self.sound = bytearray()
+        self.arrivals: list[tuple[float, int]] = []
         self._grown = asyncio.Event()
 
     async def until(self, enough: Callable[[bytes], bool], within_s: float = PATIENCE_S) -> bytes:
@@ -63,6 +68,7 @@ class Recording:
         """From a recording program, until it ends."""
         while piece := await stream.read(65536):
             self.sound += piece
+            self.arrivals.append((time.monotonic(), len(self.sound)))
             self._grown.set()
 
 
@@ -147,10 +153,18 @@ class SoundServer:
             assert await pacat.wait() == 0
 
     @asynccontextmanager
-    async def record_speaker(self) -> AsyncIterator[Recording]:
-        """What comes out of the loudspeaker within the block."""
+    async def speak(self) -> AsyncIterator[asyncio.StreamWriter]:
+        """Into the microphone, as it is written: 16-bit mono at `RATE_HZ`."""
+        async with self._program("pacat", "--playback", "--device=mouth", *MONO) as pacat:
+            assert pacat.stdin is not None
+            yield pacat.stdin
+            pacat.stdin.close()
+
+    @asynccontextmanager
+    async def record_speaker(self, device: str = LOUDSPEAKER) -> AsyncIterator[Recording]:
+        """What comes out of the loudspeaker within the block; or, of "mouth", what goes into the microphone."""
         recording = Recording()
-        async with self._program("parec", f"--device={LOUDSPEAKER}.monitor", *STEREO) as parec:
+        async with self._program("parec", f"--device={device}.monitor", *STEREO) as parec:
             assert parec.stdout is not None
             filling = asyncio.create_task(recording.fill(parec.stdout))
             await recording.until(bool)
