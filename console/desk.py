@@ -39,12 +39,14 @@ class Pending:
 class Desk(QObject):
     """The selected call and the verbs.
 
-    selection_changed(call_id), pending_changed(), done(call_id, verb, text),
-    refused(call_id, verb, reason, text): text is what the operator had written.
+    selection_changed(call_id), pending_changed(), sent(call_id, verb): a verb is on its way,
+    done(call_id, verb, text), refused(call_id, verb, reason, text): text is what the operator had
+    written.
     """
 
     selection_changed = Signal(str)
     pending_changed = Signal()
+    sent = Signal(str, str)
     done = Signal(str, str, str)
     refused = Signal(str, str, str, str)
 
@@ -129,15 +131,35 @@ class Desk(QObject):
             return
         if not action.text_mode and self.pending(self.selected, *action.verbs):
             return
-        self._send(now.verb, text, cut_in)
+        self._send(self.selected, now.verb, text, cut_in)
+
+    def hold(self, call_id: str) -> None:
+        """Put this call's caller on hold, whichever call is selected."""
+        if not self.pending(call_id, *BY_VERB[Verb.HOLD].verbs):
+            self._send(call_id, Verb.HOLD)
+
+    def hand_back_now(self, call_id: str) -> None:
+        """Give the AI this call's floor back without a note, whichever call is selected."""
+        if not self.pending(call_id, *BY_VERB[Verb.HAND_BACK].verbs):
+            self._send(call_id, Verb.HAND_BACK)
+
+    def listen(self, call_id: str) -> tuple[int, asyncio.Future[None]]:
+        """Have the bridge send what is heard on a call, on none for "". A refusal is told.
+
+        Returns the id that the `HeardFrame`s will carry, and the bridge's answer.
+        """
+        answer = self.link.send(control.Listen, call_id=call_id)
+        id = self.link.last_id
+        self._await(Pending("", None, monotonic_ms()), answer)
+        return id, answer
 
     def rehearse(self, scenario: str = "") -> None:
         """Have the simulated telephone company place a call."""
         self._await(Pending("", None, monotonic_ms()), self.link.send(control.Rehearse, scenario=scenario))
 
-    def _send(self, verb: Verb, text: str, cut_in: bool) -> None:
-        call_id, view = self.selected, self.view
-        send = self.link.send
+    def _send(self, call_id: str, verb: Verb, text: str = "", cut_in: bool = False) -> None:
+        call, send = self.store.calls.get(call_id), self.link.send
+        view = call.view if call is not None else None
         match verb:
             case Verb.INTERRUPT:
                 answer = send(control.Interrupt, call_id=call_id)
@@ -162,6 +184,7 @@ class Desk(QObject):
             case Verb.HANG_UP:
                 answer = send(control.HangUp, call_id=call_id)
         self._await(Pending(call_id, verb, monotonic_ms(), text), answer)
+        self.sent.emit(call_id, verb.value)
 
     def _await(self, pending: Pending, answer: asyncio.Future[None]) -> None:
         self._last_pending += 1

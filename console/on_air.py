@@ -1,14 +1,40 @@
-"""Taking over by voice, and listening in: the floor, the microphone and the loudspeaker together."""
+"""Taking over by voice: the floor and the microphone together.
+
+The microphone is open only while the bridge says that this console has the floor *and* this
+process asked for it: by taking over, by ending its hold, or by unmuting. A floor that comes back
+with a link that was lost is held muted. Whatever takes the floor away, or is on its way to, closes
+the microphone at once; it is never opened, and no other device is used, without a person's act.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
 
+from bridge.control import Floor, Phase, Verb
 from console.desk import Desk
+from console.link import monotonic_ms
+from console.listening import Listening
 from console.settings import Settings
-from console.sound import Device, Sound
+from console.sound import Device, MicState, Sound
+
+PATIENCE_S = 3.0
+"""How long the caller hears silence when the microphone fails and nobody chooses what to do."""
+
+PRESS_MS = 1000.0
+"""A take-over follows its key this soon; a key that led to nothing is then forgotten."""
+
+LOUD = 64
+"""A microphone level that is speech rather than the room."""
+
+LEAVING = (Verb.HAND_BACK, Verb.HOLD, Verb.HANG_UP)
+"""Verbs after which nothing of the operator's is to be heard."""
+
+OPEN_STATES = (MicState.OPENING, MicState.ON_AIR, MicState.MUTED)
+FAILED_STATES = (MicState.LOST, MicState.NONE, MicState.DENIED, MicState.NO_SERVER, MicState.NO_LIBRARY)
 
 
 class TalkMode(StrEnum):
@@ -18,31 +44,64 @@ class TalkMode(StrEnum):
     PUSH = "push"
 
 
+@dataclass(frozen=True)
+class _TakeOver:
+    """A take-over that is measured. earlier: the ids of those that the call had before it."""
+
+    call_id: str
+    pressed_ms: float
+    earlier: frozenset[str]
+    answered_ms: float = 0.0
+
+
 class OnAir(QObject):
     """What this window says to a call, and what it hears of one.
 
-    has_floor_of: call_id whose floor this window holds. timing: ms from the key to a silent AI and
-    to the own voice on the wire, for the newest take-over; upper bounds, None: not yet.
-    listening_to: call_id. queue: calls to be listened to next. lost_since_ms: when the microphone
-    was lost in a take-over (monotonic). other_input: what `use_other_input` would switch to.
-
-    Only the talk mode is kept so far: nothing opens the microphone or listens yet.
+    has_floor_of: call_id whose floor this window has, "" for none (or while the link is lost).
+    timing: ms from the key to a silent AI and to the own voice on the wire, for the newest
+    take-over; upper bounds, None: not yet. lost_since_ms: since when (monotonic) the microphone
+    fails in a take-over; `sound.mic` says why. Unless somebody chooses within patience_s
+    (`use_other_input`, `stay`, hold or hand back), the caller is put on hold.
     """
 
     changed = Signal()
 
-    def __init__(self, desk: Desk, sound: Sound, settings: Settings) -> None:
+    def __init__(self, desk: Desk, sound: Sound, settings: Settings, *, patience_s: float = PATIENCE_S) -> None:
         super().__init__()
         self._desk = desk
         self._sound = sound
         self._settings = settings
-        self.on_air = False
+        self._patience_s = patience_s
+        self.listening = Listening(desk, sound)
         self.has_floor_of = ""
         self.timing: tuple[float | None, float | None] = (None, None)
-        self.listening_to = ""
-        self.queue: tuple[str, ...] = ()
         self.lost_since_ms: float | None = None
-        self.other_input: Device | None = None
+        self._granted = ""  # the call for which this process may open the microphone
+        self._taken = ""  # the call in this window's hand, on hold or not
+        self._open = False
+        self._mute = False
+        self._talking = False
+        self._lost_input_id = ""
+        self._patience: asyncio.TimerHandle | None = None
+        self._pressed_ms: float | None = None
+        self._asked: _TakeOver | None = None
+        self._measured: _TakeOver | None = None
+        self._settling = False
+        self._told: object = None
+        desk.sent.connect(self._on_sent)
+        desk.done.connect(self._on_done)
+        desk.link.state_changed.connect(self._settle)
+        desk.link.call_changed.connect(self._on_call_changed)
+        sound.changed.connect(self._settle)
+        sound.captured.connect(self._on_captured)
+        self.listening.changed.connect(self.changed)
+
+    # ── speaking ──
+
+    @property
+    def on_air(self) -> bool:
+        """What is said now goes to the caller."""
+        return self._may_speak() and self._sound.mic is MicState.ON_AIR and not self._sound.muted
 
     @property
     def mode(self) -> TalkMode:
@@ -52,29 +111,227 @@ class OnAir(QObject):
     @mode.setter
     def mode(self, mode: TalkMode) -> None:
         self._settings.talk_mode = mode.value
-        self.changed.emit()
+        self._mute = False
+        self._settle()
 
     @property
     def muted(self) -> bool:
-        """The microphone sends nothing."""
-        return self._sound.muted
+        """This window has a floor but sends nothing: muted, key not held, or not unmuted since the link was lost."""
+        return bool(self.has_floor_of) and (not self._granted or self._sound.muted)
+
+    @property
+    def talking_while_muted(self) -> bool:
+        """Somebody speaks into the muted microphone."""
+        return self.muted and self._sound.mic is MicState.MUTED and self._sound.mic_level >= LOUD
 
     def toggle_mute(self) -> None:
-        """Mute the microphone, or speak again."""
-        self._sound.muted = not self._sound.muted
-        self.changed.emit()
+        """Mute the microphone, or speak (again). Push-to-talk is its own mute."""
+        if self.has_floor_of and not self._granted:
+            self._grant(self.has_floor_of)
+        elif self._granted and self.mode is TalkMode.OPEN:
+            self._mute = not self._mute
+            self._settle()
 
     def talk(self, pressed: bool) -> None:
         """The push-to-talk key went down or up."""
+        self._talking = pressed
+        if pressed and self.mode is TalkMode.PUSH and self.has_floor_of and not self._granted:
+            self._grant(self.has_floor_of)
+        self._settle()
 
     def key_pressed(self) -> None:
         """The take-over key went down now; `timing` counts from here."""
+        self._pressed_ms = monotonic_ms()
+
+    def close(self) -> None:
+        """Close the microphone and the loudspeaker: the window goes away."""
+        self._granted = ""
+        self._settle()
+        self.listening.stop()
+
+    # ── listening ──
+
+    @property
+    def listening_to(self) -> str:
+        """call_id, "" for none."""
+        return self.listening.to
+
+    @property
+    def queue(self) -> tuple[str, ...]:
+        """call_ids to be listened to next."""
+        return self.listening.queue
 
     def toggle_listen(self) -> None:
         """Listen to the selected call, or stop."""
+        self.listening.toggle()
 
     def toggle_queue(self) -> None:
         """Put the selected call into the listening queue, or take it out."""
+        self.listening.toggle_queue()
+
+    # ── a microphone that fails in a take-over ──
+
+    @property
+    def other_input(self) -> Device | None:
+        """What `use_other_input` would open: the chosen microphone if it is there (again), else another one."""
+        if self.lost_since_ms is None:
+            return None
+        default = next((device for device in self._sound.inputs if device.is_default), None)
+        return self._sound.input or default or next(iter(self._sound.inputs), None)
 
     def use_other_input(self) -> None:
         """Switch to `other_input`; only ever by a person's click."""
+        other, since_ms = self.other_input, self.lost_since_ms
+        if other is None:
+            return
+        self._sound.choose_input(other.id)
+        if self.lost_since_ms == since_ms:
+            self._reopen()
+        self._settle()
+
+    def stay(self) -> None:
+        """Keep the floor without a microphone; unmuting tries it again."""
+        if self.lost_since_ms is not None:
+            self._granted = ""
+            self._settle()
+
+    # ── what the bridge and the devices say ──
+
+    def _on_sent(self, call_id: str, verb: str) -> None:
+        if verb == Verb.TAKE_OVER:
+            now_ms = monotonic_ms()
+            pressed_ms, self._pressed_ms = self._pressed_ms, None
+            if pressed_ms is None or now_ms - pressed_ms > PRESS_MS:
+                pressed_ms = now_ms
+            call = self._desk.store.calls.get(call_id)
+            self._asked = _TakeOver(call_id, pressed_ms, frozenset(call.take_overs if call is not None else ()))
+        self._settle()
+
+    def _on_done(self, call_id: str, verb: str, _: str) -> None:
+        asked = self._asked
+        if verb == Verb.TAKE_OVER and asked is not None and asked.call_id == call_id:
+            self._asked = None
+            self._measured = _TakeOver(call_id, asked.pressed_ms, asked.earlier, monotonic_ms())
+            self.timing = (None, None)
+        if verb in (Verb.TAKE_OVER, Verb.UNHOLD) and self._is_held(call_id):
+            self._grant(call_id)
+        self._settle()
+
+    def _on_call_changed(self, call_id: str) -> None:
+        call, measured = self._desk.store.calls.get(call_id), self._measured
+        is_held = call is not None and call.view.floor_holder == self._desk.link.me
+        is_measured = measured is not None and call_id == measured.call_id
+        if is_held or is_measured or call_id in (self.has_floor_of, self._granted, self._taken):
+            self._settle()
+
+    def _on_captured(self, mulaw: bytes) -> None:
+        if self.on_air:
+            self._desk.link.send_talk(mulaw)
+
+    def _is_held(self, call_id: str) -> bool:
+        """Whether the bridge says, over a link that stands, that this console has a call's floor."""
+        call, link = self._desk.store.calls.get(call_id), self._desk.link
+        if call is None or link.lost or call.view.phase not in (Phase.CONNECTING, Phase.LIVE):
+            return False
+        return call.view.floor is Floor.OPERATOR and call.view.floor_holder == link.me
+
+    def _may_speak(self) -> bool:
+        granted = self._granted
+        return bool(granted) and self._is_held(granted) and self._desk.pending(granted, *LEAVING) is None
+
+    # ── what follows from it ──
+
+    def _grant(self, call_id: str) -> None:
+        """A person of this process wants to speak on a call whose floor the bridge gave us."""
+        self._granted = self._taken = call_id
+        self._mute = False
+        self.listening.take_over(call_id)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring microphone and listening in line with what holds now. What they answer at once is seen here too."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            if not self._may_speak():
+                self._granted = ""
+            self.has_floor_of = self._granted or next(filter(self._is_held, self._desk.store.calls), "")
+            self.listening.held = self.has_floor_of
+            self._settle_microphone()
+            if self._taken and not self._in_hand(self._taken):
+                taken, self._taken = self._taken, ""
+                self.listening.hand_back(taken)
+            self._measure()
+        finally:
+            self._settling = False
+        now = (self.on_air, self.has_floor_of, self.muted, self.timing, self.lost_since_ms, self.other_input, self.mode)
+        if now != self._told:
+            self._told = now
+            self.changed.emit()
+
+    def _settle_microphone(self) -> None:
+        sound = self._sound
+        if not self._granted:
+            if self._open:
+                self._open = self._talking = False
+                self._found()
+                sound.close_microphone()
+            return
+        silent = self._mute or (self.mode is TalkMode.PUSH and not self._talking)
+        if sound.muted is not silent:
+            sound.muted = silent
+        if not self._open:
+            self._open = True
+            sound.open_microphone()
+        if sound.mic in OPEN_STATES:
+            self._found()
+        elif self.lost_since_ms is not None and self._settings.input_id != self._lost_input_id:
+            # A person chose another one.
+            self._reopen()
+        if sound.mic in FAILED_STATES and self.lost_since_ms is None:
+            self.lost_since_ms = monotonic_ms()
+            self._lost_input_id = self._settings.input_id
+            self._patience = asyncio.get_running_loop().call_later(self._patience_s, self._nobody_chose)
+
+    def _reopen(self) -> None:
+        self._found()
+        self._sound.close_microphone()
+        self._sound.open_microphone()
+
+    def _found(self) -> None:
+        """The microphone does not fail any more, or is not wanted any more."""
+        self.lost_since_ms = None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _nobody_chose(self) -> None:
+        self._patience = None
+        self._desk.hold(self._granted)
+
+    def _in_hand(self, call_id: str) -> bool:
+        """Whether this console has a call's floor or has put it on hold; what a lost link last said holds on."""
+        call = self._desk.store.calls.get(call_id)
+        if call is None or call.view.phase is Phase.ENDED:
+            return False
+        return call.view.floor in (Floor.OPERATOR, Floor.HOLD) and call.view.floor_holder == self._desk.link.me
+
+    def _measure(self) -> None:
+        measured = self._measured
+        call = self._desk.store.calls.get(measured.call_id) if measured is not None else None
+        if measured is None or call is None:
+            return
+        ours = [
+            view
+            for id, view in call.take_overs.items()
+            if id not in measured.earlier and view.console == self._desk.link.me
+        ]
+        if ours:
+            newest = max(ours, key=lambda view: view.at_ms)
+            waited_ms = measured.answered_ms - measured.pressed_ms
+            self.timing = (_sum(waited_ms, newest.silent_ms), _sum(waited_ms, newest.voice_ms))
+
+
+def _sum(waited_ms: float, took_ms: float | None) -> float | None:
+    return None if took_ms is None else waited_ms + took_ms

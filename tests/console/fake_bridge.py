@@ -22,6 +22,7 @@ C = TypeVar("C")
 
 LIVE_VERBS = (Verb.INTERRUPT, Verb.MUTE_AI, Verb.WHISPER, Verb.ASK, Verb.SAY, Verb.TAKE_OVER, Verb.HANG_UP)
 TAKEN_VERBS = (Verb.WHISPER, Verb.HAND_BACK, Verb.HANG_UP)
+HELD_VERBS = (Verb.WHISPER, Verb.TAKE_OVER, Verb.HAND_BACK, Verb.UNHOLD, Verb.HANG_UP)
 TAKEN_WHY = "You have the floor, so the AI is silent. Hand back first."
 
 
@@ -52,6 +53,13 @@ def taken_call(call_id: str = "c1", holder: str = "", **fields: Any) -> CallView
     why = {verb: TAKEN_WHY for verb in Verb if verb not in TAKEN_VERBS}
     taken = {"floor": Floor.OPERATOR, "floor_holder": holder, "allowed": TAKEN_VERBS, "why_not": why}
     return live_call(call_id, **{**taken, "activity": "You have the floor", **fields})
+
+
+def held_call(call_id: str = "c1", holder: str = "", **fields: Any) -> CallView:
+    """The same while an operator keeps the caller on hold."""
+    why = dict.fromkeys(set(Verb) - set(HELD_VERBS), "The caller is on hold. Take them off hold first.")
+    held = {"floor": Floor.HOLD, "floor_holder": holder, "allowed": HELD_VERBS, "why_not": why}
+    return live_call(call_id, **{**held, "activity": "On hold", "speaking": Party.NOBODY, **fields})
 
 
 def ended_call(call_id: str = "c1", **fields: Any) -> CallView:
@@ -111,6 +119,7 @@ class FakeBridge:
         self.port = port
         self._state: dict[tuple[object, ...], control.Event] = {}
         self._held: list[Callable[[], None]] = []
+        self._held_from: dict[str, CallView] = {}
         self._news = asyncio.Condition()
         self._server: Server | None = None
 
@@ -207,6 +216,15 @@ class FakeBridge:
         assert isinstance(event, control.CallChanged)
         return event.call
 
+    @property
+    def console(self) -> str:
+        """The name of the console that attached last."""
+        return self._of(control.Attach)[-1].console
+
+    def sound(self, listen_id: int, audio: bytes, at_ms: int = 0) -> None:
+        """What the caller hears, to whoever listens."""
+        self.tell_bytes(control.encode_heard(listen_id, control.Side.LINE, at_ms, audio))
+
     def _of(self, kind: type[C]) -> list[C]:
         return [command for command in self.commands if isinstance(command, kind)]
 
@@ -272,8 +290,12 @@ class FakeBridge:
                 floor = Floor.NOBODY if muted else Floor.AI
                 self.put_call(live_call(call_id, ai_muted=muted, floor=floor))
             case control.TakeOver(call_id=call_id):
-                attach = self._of(control.Attach)[-1]
-                self.put_call(taken_call(call_id, attach.console))
+                self.put_call(taken_call(call_id, self.console))
+            case control.Hold(call_id=call_id, held=True):
+                self._held_from[call_id] = self.view(call_id)
+                self.put_call(held_call(call_id, self.console))
+            case control.Hold(call_id=call_id) if call_id in self._held_from:
+                self.put_call(self._held_from.pop(call_id))
             case control.HandBack(call_id=call_id):
                 self.put_call(live_call(call_id))
             case control.HangUp(call_id=call_id):
