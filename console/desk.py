@@ -149,9 +149,8 @@ class Desk(QObject):
         Returns the id that the `HeardFrame`s will carry, and the bridge's answer.
         """
         answer = self.link.send(control.Listen, call_id=call_id)
-        id = self.link.last_id
-        self._await(Pending("", None, monotonic_ms()), answer)
-        return id, answer
+        answer.add_done_callback(self._listen_answered)
+        return self.link.last_id, answer
 
     def rehearse(self, scenario: str = "") -> None:
         """Have the simulated telephone company place a call."""
@@ -206,6 +205,10 @@ class Desk(QObject):
             case LinkLost():
                 reason = self.tr("The bridge was lost before it answered. Look again when the link is back.")
                 self.refused.emit(pending.call_id, verb, reason, pending.text)
+
+    def _listen_answered(self, answer: asyncio.Future[None]) -> None:
+        if not answer.cancelled() and isinstance(error := answer.exception(), Refused):
+            self.refused.emit("", "", told(str(error), self.link.me), "")
 
     # ── events ──
 

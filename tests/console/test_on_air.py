@@ -56,8 +56,8 @@ class Operator:
 
     @property
     def is_answered(self) -> bool:
-        """The bridge owes no answer for the first call or for listening."""
-        return self.desk.pending("c1") is None and self.desk.pending("") is None
+        """The bridge owes no answer for the first call."""
+        return self.desk.pending("c1") is None
 
     async def sees(self, floor: Floor, call_id: str = "c1") -> None:
         """Until the store has it and no verb of the call waits."""
@@ -92,7 +92,7 @@ class Operator:
     async def listens(self, count: int) -> control.Listen:
         """The count-th wish to listen, once it was answered."""
         heard = await self.bridge.heard(control.Listen, count)
-        await until(lambda: self.is_answered, self.desk.pending_changed)
+        await self.link.send(control.Watch, call_id="c1")
         return heard
 
 
