@@ -81,7 +81,6 @@ class OnAir(QObject):
         self._open = False
         self._mute = False
         self._talking = False
-        self._lost_input_id = ""
         self._patience: asyncio.TimerHandle | None = None
         self._pressed_ms: float | None = None
         self._asked: _TakeOver | None = None
@@ -181,13 +180,12 @@ class OnAir(QObject):
 
     def use_other_input(self) -> None:
         """Switch to `other_input`; only ever by a person's click."""
-        other, since_ms = self.other_input, self.lost_since_ms
-        if other is None:
-            return
-        self._sound.choose_input(other.id)
-        if self.lost_since_ms == since_ms:
-            self._reopen()
-        self._settle()
+        other = self.other_input
+        if other is not None:
+            self._found()
+            self._sound.choose_input(other.id)
+            self._sound.open_microphone()
+            self._settle()
 
     def stay(self) -> None:
         """Keep the floor without a microphone; unmuting tries it again."""
@@ -286,18 +284,9 @@ class OnAir(QObject):
             sound.open_microphone()
         if sound.mic in OPEN_STATES:
             self._found()
-        elif self.lost_since_ms is not None and self._settings.input_id != self._lost_input_id:
-            # A person chose another one.
-            self._reopen()
         if sound.mic in FAILED_STATES and self.lost_since_ms is None:
             self.lost_since_ms = monotonic_ms()
-            self._lost_input_id = self._settings.input_id
             self._patience = asyncio.get_running_loop().call_later(self._patience_s, self._nobody_chose)
-
-    def _reopen(self) -> None:
-        self._found()
-        self._sound.close_microphone()
-        self._sound.open_microphone()
 
     def _found(self) -> None:
         """The microphone does not fail any more, or is not wanted any more."""

@@ -12,17 +12,16 @@ HEADSET = Device("headset", "Headset", True)
 WEBCAM = Device("webcam", "Webcam microphone", False)
 LOUDSPEAKER = Device("loudspeaker", "Loudspeaker", True)
 
-SOUND = (MicState.ON_AIR, MicState.MUTED, MicState.OPENING)
-"""States in which the device is open."""
+OPEN = (MicState.ON_AIR, MicState.MUTED, MicState.OPENING)
 
 
 class FakeSound(QObject):
     """Behaves as `console.sound.Sound` does; a device opens at once.
 
     opens_as, plays_as: the state that opening leads to, MicState.ON_AIR and SpeakerState.PLAYING
-    where nothing is wrong. opened: the ids of the microphones that were opened, in order. played:
-    the frames that came out of the loudspeaker, forgotten when it is closed. toned: how often the
-    tone was played.
+    where nothing is wrong. wanted: between opening and closing the microphone. opened: the ids of
+    the microphones that were opened, in order. played: the frames that came out of the
+    loudspeaker, forgotten when it is closed. toned: how often the tone was played.
     """
 
     changed = Signal()
@@ -44,6 +43,7 @@ class FakeSound(QObject):
         self.opened: list[str] = []
         self.played: list[control.HeardFrame] = []
         self.toned = 0
+        self.wanted = False
         self._muted = False
 
     # ── what a test does ──
@@ -72,7 +72,7 @@ class FakeSound(QObject):
     @property
     def is_open(self) -> bool:
         """Whether the microphone's device is open, muted or not."""
-        return self.mic in SOUND
+        return self.mic in OPEN
 
     @property
     def is_listening(self) -> bool:
@@ -91,6 +91,9 @@ class FakeSound(QObject):
 
     def choose_input(self, id: str) -> None:
         self._settings.input_id = id
+        if self.wanted:
+            self.tell(MicState.OPENING)
+            self.open_microphone()
         self.changed.emit()
 
     def choose_output(self, id: str) -> None:
@@ -118,6 +121,9 @@ class FakeSound(QObject):
         self.changed.emit()
 
     def open_microphone(self) -> None:
+        self.wanted = True
+        if self.mic in (MicState.ON_AIR, MicState.MUTED):
+            return
         if self.opens_as is MicState.ON_AIR and self.input is not None:
             self.opened.append(self.input.id)
             self.tell(MicState.MUTED if self._muted else MicState.ON_AIR)
@@ -125,6 +131,7 @@ class FakeSound(QObject):
             self.tell(MicState.NONE if self.opens_as is MicState.ON_AIR else self.opens_as)
 
     def close_microphone(self) -> None:
+        self.wanted = False
         self.tell(MicState.OFF)
 
     def start_listening(self) -> None:
