@@ -22,7 +22,7 @@ from console.settings import Settings
 from console.sound import Device, MicState, Sound
 
 PATIENCE_S = 3.0
-"""How long the caller hears silence when the microphone fails and nobody chooses what to do."""
+"""How long the caller hears silence when the microphone does not open, or fails and nobody chooses what to do."""
 
 PRESS_MS = 1000.0
 """A take-over follows its key this soon; a key that led to nothing is then forgotten."""
@@ -33,7 +33,7 @@ LOUD = 64
 LEAVING = (Verb.HAND_BACK, Verb.HOLD, Verb.HANG_UP)
 """Verbs after which nothing of the operator's is to be heard."""
 
-OPEN_STATES = (MicState.OPENING, MicState.ON_AIR, MicState.MUTED)
+WORKING_STATES = (MicState.ON_AIR, MicState.MUTED)
 FAILED_STATES = (MicState.LOST, MicState.NONE, MicState.DENIED, MicState.NO_SERVER, MicState.NO_LIBRARY)
 
 
@@ -182,7 +182,7 @@ class OnAir(QObject):
         """Switch to `other_input`; only ever by a person's click."""
         other = self.other_input
         if other is not None:
-            self._found()
+            self._works()
             self._sound.choose_input(other.id)
             self._sound.open_microphone()
             self._settle()
@@ -273,7 +273,7 @@ class OnAir(QObject):
         if not self._granted:
             if self._open:
                 self._open = self._talking = False
-                self._found()
+                self._works()
                 sound.close_microphone()
             return
         silent = self._mute or (self.mode is TalkMode.PUSH and not self._talking)
@@ -282,22 +282,27 @@ class OnAir(QObject):
         if not self._open:
             self._open = True
             sound.open_microphone()
-        if sound.mic in OPEN_STATES:
-            self._found()
+        if sound.mic in WORKING_STATES:
+            self._works()
+            return
         if sound.mic in FAILED_STATES and self.lost_since_ms is None:
+            self._works()
             self.lost_since_ms = monotonic_ms()
-            self._patience = asyncio.get_running_loop().call_later(self._patience_s, self._nobody_chose)
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(self._patience_s, self._silent_too_long)
 
-    def _found(self) -> None:
-        """The microphone does not fail any more, or is not wanted any more."""
+    def _works(self) -> None:
+        """The microphone works, or is not wanted: nobody waits for it."""
         self.lost_since_ms = None
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
-    def _nobody_chose(self) -> None:
+    def _silent_too_long(self) -> None:
         self._patience = None
         self._desk.hold(self._granted)
+        words = self.tr("Your microphone gives no sound, so the caller was put on hold. End the hold to try it again.")
+        self._desk.refused.emit("", "", words, "")
 
     def _in_hand(self, call_id: str) -> bool:
         """Whether this console has a call's floor or has put it on hold; what a lost link last said holds on."""

@@ -477,6 +477,28 @@ async def test_a_take_over_whose_microphone_cannot_be_opened_ends_in_a_hold_too(
         assert me.on_air.listening_to == "c1"
 
 
+async def test_a_microphone_that_opens_for_too_long_ends_in_a_hold_too(home: Path) -> None:
+    async with at_the_desk(home, patience_s=0.0) as me:
+        me.sound.opens_as = MicState.OPENING
+        me.desk.do("take_over")
+        await me.bridge.heard(control.Hold)
+        await me.sees(Floor.HOLD)
+        assert me.sound.mic is MicState.OFF
+        assert me.told == [
+            "Your microphone gives no sound, so the caller was put on hold. End the hold to try it again."
+        ]
+
+
+async def test_a_microphone_that_opens_slowly_is_on_air_once_it_does(home: Path) -> None:
+    async with at_the_desk(home) as me:
+        me.sound.opens_as = MicState.OPENING
+        await me.takes_over()
+        assert not me.on_air.on_air
+        assert me.on_air.lost_since_ms is None
+        me.sound.tell(MicState.ON_AIR)
+        assert me.on_air.on_air
+
+
 async def test_going_on_without_a_microphone_keeps_the_floor(home: Path) -> None:
     async with at_the_desk(home, patience_s=0.0) as me:
         me.on_air.stay()
