@@ -9,7 +9,6 @@ the microphone at once; it is never opened, and no other device is used, without
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from enum import StrEnum
 
 from PySide6.QtCore import QObject, Signal
@@ -20,12 +19,10 @@ from console.link import monotonic_ms
 from console.listening import Listening
 from console.settings import Settings
 from console.sound import Device, MicState, Sound
+from console.take_over_timing import TakeOverTiming, Timing
 
 PATIENCE_S = 3.0
 """How long the caller hears silence when the microphone does not open, or fails and nobody chooses what to do."""
-
-PRESS_MS = 1000.0
-"""A take-over follows its key this soon; a key that led to nothing is then forgotten."""
 
 LOUD = 64
 """A microphone level that is speech rather than the room."""
@@ -44,24 +41,13 @@ class TalkMode(StrEnum):
     PUSH = "push"
 
 
-@dataclass(frozen=True)
-class _TakeOver:
-    """A take-over that is measured. earlier: the ids of those that the call had before it."""
-
-    call_id: str
-    pressed_ms: float
-    earlier: frozenset[str]
-    answered_ms: float = 0.0
-
-
 class OnAir(QObject):
     """What this window says to a call, and what it hears of one.
 
     has_floor_of: call_id whose floor this window has, "" for none (or while the link is lost).
-    timing: ms from the key to a silent AI and to the own voice on the wire, for the newest
-    take-over; upper bounds, None: not yet. lost_since_ms: since when (monotonic) the microphone
-    fails in a take-over; `sound.mic` says why. Unless somebody chooses within patience_s
-    (`use_other_input`, `stay`, hold or hand back), the caller is put on hold.
+    lost_since_ms: since when (monotonic) the microphone fails in a take-over; `sound.mic` says
+    why. Unless somebody chooses within patience_s (`use_other_input`, `stay`, hold or hand back),
+    the caller is put on hold.
     """
 
     changed = Signal()
@@ -74,7 +60,6 @@ class OnAir(QObject):
         self._patience_s = patience_s
         self.listening = Listening(desk, sound)
         self.has_floor_of = ""
-        self.timing: tuple[float | None, float | None] = (None, None)
         self.lost_since_ms: float | None = None
         self._granted = ""  # the call for which this process may open the microphone
         self._taken = ""  # the call in this window's hand, on hold or not
@@ -82,9 +67,7 @@ class OnAir(QObject):
         self._mute = False
         self._talking = False
         self._patience: asyncio.TimerHandle | None = None
-        self._pressed_ms: float | None = None
-        self._asked: _TakeOver | None = None
-        self._measured: _TakeOver | None = None
+        self._timing = TakeOverTiming()
         self._settling = False
         self._told: object = None
         desk.sent.connect(self._on_sent)
@@ -140,7 +123,13 @@ class OnAir(QObject):
 
     def key_pressed(self) -> None:
         """The take-over key went down now; `timing` counts from here."""
-        self._pressed_ms = monotonic_ms()
+        self._timing.pressed(monotonic_ms())
+
+    @property
+    def timing(self) -> Timing:
+        """Of this window's newest take-over, from its key."""
+        call = self._desk.store.calls.get(self._timing.call_id)
+        return self._timing.timing(call.take_overs if call is not None else {}, self._desk.link.me)
 
     def close(self) -> None:
         """Close the microphone and the loudspeaker: the window goes away."""
@@ -196,30 +185,22 @@ class OnAir(QObject):
     # ── what the bridge and the devices say ──
 
     def _on_sent(self, call_id: str, verb: str) -> None:
-        if verb == Verb.TAKE_OVER:
-            now_ms = monotonic_ms()
-            pressed_ms, self._pressed_ms = self._pressed_ms, None
-            if pressed_ms is None or now_ms - pressed_ms > PRESS_MS:
-                pressed_ms = now_ms
-            call = self._desk.store.calls.get(call_id)
-            self._asked = _TakeOver(call_id, pressed_ms, frozenset(call.take_overs if call is not None else ()))
+        call = self._desk.store.calls.get(call_id)
+        if verb == Verb.TAKE_OVER and call is not None:
+            self._timing.sent(call_id, call.take_overs, monotonic_ms())
         self._settle()
 
     def _on_done(self, call_id: str, verb: str, _: str) -> None:
-        asked = self._asked
-        if verb == Verb.TAKE_OVER and asked is not None and asked.call_id == call_id:
-            self._asked = None
-            self._measured = _TakeOver(call_id, asked.pressed_ms, asked.earlier, monotonic_ms())
-            self.timing = (None, None)
+        if verb == Verb.TAKE_OVER:
+            self._timing.done(call_id, monotonic_ms())
         if verb in (Verb.TAKE_OVER, Verb.UNHOLD) and self._is_held(call_id):
             self._grant(call_id)
         self._settle()
 
     def _on_call_changed(self, call_id: str) -> None:
-        call, measured = self._desk.store.calls.get(call_id), self._measured
+        call = self._desk.store.calls.get(call_id)
         is_held = call is not None and call.view.floor_holder == self._desk.link.me
-        is_measured = measured is not None and call_id == measured.call_id
-        if is_held or is_measured or call_id in (self.has_floor_of, self._granted, self._taken):
+        if is_held or call_id in (self.has_floor_of, self._granted, self._taken, self._timing.call_id):
             self._settle()
 
     def _on_captured(self, mulaw: bytes) -> None:
@@ -260,7 +241,6 @@ class OnAir(QObject):
             if self._taken and not self._in_hand(self._taken):
                 taken, self._taken = self._taken, ""
                 self.listening.hand_back(taken)
-            self._measure()
         finally:
             self._settling = False
         now = (self.on_air, self.has_floor_of, self.muted, self.timing, self.lost_since_ms, self.other_input, self.mode)
@@ -310,22 +290,3 @@ class OnAir(QObject):
         if call is None or call.view.phase is Phase.ENDED:
             return False
         return call.view.floor in (Floor.OPERATOR, Floor.HOLD) and call.view.floor_holder == self._desk.link.me
-
-    def _measure(self) -> None:
-        measured = self._measured
-        call = self._desk.store.calls.get(measured.call_id) if measured is not None else None
-        if measured is None or call is None:
-            return
-        ours = [
-            view
-            for id, view in call.take_overs.items()
-            if id not in measured.earlier and view.console == self._desk.link.me
-        ]
-        if ours:
-            newest = max(ours, key=lambda view: view.at_ms)
-            waited_ms = measured.answered_ms - measured.pressed_ms
-            self.timing = (_sum(waited_ms, newest.silent_ms), _sum(waited_ms, newest.voice_ms))
-
-
-def _sum(waited_ms: float, took_ms: float | None) -> float | None:
-    return None if took_ms is None else waited_ms + took_ms
