@@ -133,6 +133,11 @@ class Desk(QObject):
             return
         self._send(self.selected, now.verb, text, cut_in)
 
+    def take_over_now(self, call_id: str) -> None:
+        """Have this call's floor, whichever call is selected; never hands back."""
+        if not self.pending(call_id, *BY_VERB[Verb.TAKE_OVER].verbs):
+            self._send(call_id, Verb.TAKE_OVER)
+
     def hold(self, call_id: str) -> None:
         """Put this call's caller on hold, whichever call is selected."""
         if not self.pending(call_id, *BY_VERB[Verb.HOLD].verbs):

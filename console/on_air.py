@@ -125,6 +125,12 @@ class OnAir(QObject):
         """The take-over key went down now; `timing` counts from here."""
         self._timing.pressed(monotonic_ms())
 
+    def panic(self) -> None:
+        """The panic key: take over the selected call at once, unless this window has a floor already."""
+        if self._desk.selected and not self.has_floor_of:
+            self.key_pressed()
+            self._desk.take_over_now(self._desk.selected)
+
     @property
     def timing(self) -> Timing:
         """Of this window's newest take-over, from its key."""
@@ -215,8 +221,9 @@ class OnAir(QObject):
         return call.view.floor is Floor.OPERATOR and call.view.floor_holder == link.me
 
     def _may_speak(self) -> bool:
-        granted = self._granted
-        return bool(granted) and self._is_held(granted) and self._desk.pending(granted, *LEAVING) is None
+        # What is said goes to every call whose floor this console has: it must be this one alone.
+        held = list(filter(self._is_held, self._desk.store.calls))
+        return held == [self._granted] and self._desk.pending(self._granted, *LEAVING) is None
 
     # ── what follows from it ──
 

@@ -279,6 +279,35 @@ async def test_the_end_of_a_hold_that_began_with_the_ai_opens_nothing(home: Path
         assert me.sound.opened == []
 
 
+async def test_with_two_floors_nothing_is_said_to_either(home: Path) -> None:
+    async with at_the_desk(home) as me:
+        await me.takes_over()
+        await me.sees_view(taken_call("c2", "me"))
+        assert me.on_air.muted
+        assert not me.sound.is_open
+        me.on_air.toggle_mute()
+        assert not me.sound.is_open
+        await me.sees_view(live_call("c2"))
+        me.on_air.toggle_mute()
+        assert me.on_air.on_air
+
+
+async def test_the_panic_key_takes_over_and_never_hands_back(home: Path) -> None:
+    async with at_the_desk(home) as me:
+        me.on_air.panic()
+        me.on_air.panic()
+        await me.sees(Floor.OPERATOR)
+        assert me.on_air.on_air
+        me.on_air.panic()
+        assert me.on_air.on_air
+        me.desk.select("")
+        await me.hands_back()
+        me.on_air.panic()
+        kinds = [type(command) for command in me.bridge.commands]
+        assert kinds.count(control.TakeOver) == 1
+        assert kinds.count(control.HandBack) == 1
+
+
 async def test_closing_the_window_closes_it(home: Path) -> None:
     async with at_the_desk(home) as me:
         await me.takes_over()
