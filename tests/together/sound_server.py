@@ -28,8 +28,12 @@ LOUDSPEAKER = "ear"
 """The loudspeaker's id."""
 
 PATIENCE_S = 10.0
-STEREO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=2", "--latency-msec=10")
-MONO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=1", "--latency-msec=10")
+LATENCY_MS = 10
+"""What the programs that play and record ask for."""
+
+LATENCY = f"--latency-msec={LATENCY_MS}"
+STEREO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=2", LATENCY)
+MONO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=1", LATENCY)
 DEVICES = (
     # Without `norewinds` a silent device takes its sound two seconds at a time.
     f"module-null-sink sink_name={LOUDSPEAKER} norewinds=1 rate={RATE_HZ} sink_properties=device.description=Ear",
@@ -144,7 +148,7 @@ class SoundServer:
 
     async def play_into_microphone(self, sound: bytes | Path) -> None:
         """Say it, and return when it was said. bytes: 16-bit mono at `RATE_HZ`; else any WAV file."""
-        how = MONO if isinstance(sound, bytes) else ("--latency-msec=10", "--file-format=wav", str(sound))
+        how = MONO if isinstance(sound, bytes) else (LATENCY, "--file-format=wav", str(sound))
         async with self._program("pacat", "--playback", "--device=mouth", *how) as pacat:
             assert pacat.stdin is not None
             if isinstance(sound, bytes):
