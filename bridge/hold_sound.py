@@ -56,7 +56,7 @@ def _music() -> list[float]:
 
 def _spoken() -> list[int]:
     from bridge.rehearsal.speech import clip
-    from bridge.rehearsal.wav import samples_from_wav
+    from bridge.wav import samples_from_wav
 
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder, "words.wav")

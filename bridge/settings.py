@@ -22,6 +22,10 @@ from bridge.errors import SettingsError
 TWILIO_API_URL = "https://api.twilio.com"
 OPENAI_URL = "wss://api.openai.com/v1"
 
+SPEECH_MODEL, SPEECH_VOICE = "gpt-4o-mini-tts", "ash"
+SAY_VOICES = ("openai", "local")
+"""What speaks an operator's written words, the first that can: OpenAI's speech service, this machine's program."""
+
 SECRET_KEYS = ("TWILIO_AUTH_TOKEN", "OPENAI_API_KEY", "NGROK_AUTHTOKEN")
 """Environment variables that no child process of the bridge needs to see."""
 
@@ -45,7 +49,7 @@ class Settings:
     """Everything that the bridge is told; see `from_environment` for where it comes from.
 
     openai_base_url: ws or wss, without a trailing slash. public_url: http or https, scheme and
-    host only, "" when a tunnel is to make one. max_calls: calls beyond it get the apology.
+    host only, "" when a tunnel is to make one. say_voices: of `SAY_VOICES`, at least one. max_calls: calls beyond it get the apology.
     """
 
     home: Path
@@ -55,6 +59,9 @@ class Settings:
     twilio_api_url: str = TWILIO_API_URL
     openai_api_key: str = field(default="", repr=False)
     openai_base_url: str = OPENAI_URL
+    openai_speech_model: str = SPEECH_MODEL
+    openai_speech_voice: str = SPEECH_VOICE
+    say_voices: tuple[str, ...] = SAY_VOICES
     ngrok_authtoken: str = field(default="", repr=False)
     ngrok_download: bool = False
     public_url: str = ""
@@ -94,6 +101,9 @@ class Settings:
             twilio_phone_number=number,
             openai_api_key=key,
             openai_base_url=_base_url(base_url) if base_url else OPENAI_URL,
+            openai_speech_model=_name("OPENAI_SPEECH_MODEL", env.get("OPENAI_SPEECH_MODEL", "")) or SPEECH_MODEL,
+            openai_speech_voice=_name("OPENAI_SPEECH_VOICE", env.get("OPENAI_SPEECH_VOICE", "")) or SPEECH_VOICE,
+            say_voices=_say_voices(env.get("CORDBOARD_SAY", "")),
             ngrok_authtoken=ngrok_authtoken,
             ngrok_download=_yes_or_no("CORDBOARD_NGROK_DOWNLOAD", env.get("CORDBOARD_NGROK_DOWNLOAD", "")),
             public_url=_public_url(public_url) if public_url else "",
@@ -117,6 +127,8 @@ class Settings:
             twilio_api_url=api_url.rstrip("/"),
             openai_api_key=api_key,
             openai_base_url=_base_url(model_url),
+            openai_speech_model=SPEECH_MODEL,
+            openai_speech_voice=SPEECH_VOICE,
             ngrok_authtoken="",
             public_url="",
         )
@@ -179,6 +191,19 @@ def _check_visible(key: str, value: str) -> None:
     """Blanks, line breaks and the like come from copying, and break headers and files."""
     if not re.fullmatch(r"[!-~]*", value):
         raise SettingsError(key, "holds a blank or an unusual character; copy it again")
+
+
+def _name(key: str, given: str) -> str:
+    if not re.fullmatch(r"[\w.:/+-]{0,100}", given, re.ASCII):
+        raise SettingsError(key, "should be one word, as OpenAI's documentation has it")
+    return given
+
+
+def _say_voices(given: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in given.lower().split(",")) if given else SAY_VOICES
+    if set(names) - set(SAY_VOICES) or len(set(names)) < len(names):
+        raise SettingsError("CORDBOARD_SAY", f"should be {' or '.join(SAY_VOICES)}, or both with a comma between")
+    return names
 
 
 def _home(given: str) -> Path:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bridge.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENT_FRAME
+from bridge.engines.speech.sound import STRENGTH
 from bridge.rehearsal.mind import Heard
 from bridge.rehearsal.scenario import Reply
-from bridge.rehearsal.speech import STRENGTH, word_starts
+from bridge.rehearsal.speech import word_starts
 
 START_FRAMES = 3
 """60 ms of sound are speech; less is a click."""

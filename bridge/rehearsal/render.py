@@ -19,7 +19,7 @@ import msgspec
 from bridge.rehearsal import mind, scenario
 from bridge.rehearsal.clips import AI_VOICE, AUDIO_FILE, FOLDER, LIST_FILE, Entry
 from bridge.rehearsal.speech import clip, sentences
-from bridge.rehearsal.wav import samples_from_wav
+from bridge.wav import samples_from_wav
 
 PROFILES = FOLDER.parent / "profiles"
 TEMPO = 0.95

@@ -17,7 +17,7 @@ import msgspec
 
 from bridge.audio import FRAME_BYTES, SILENCE_BYTE
 from bridge.rehearsal.clips import shipped
-from bridge.rehearsal.wav import mulaw_from_wav
+from bridge.wav import mulaw_from_wav
 
 FOLDER = Path(__file__).resolve().parents[2] / "resources" / "scenarios"
 FILE_CALLER_NUMBER = "+16285550199"

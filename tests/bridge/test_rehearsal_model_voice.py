@@ -21,7 +21,7 @@ from bridge.rehearsal.render import texts
 from bridge.rehearsal.scenario import Reply, ToolUse
 from bridge.rehearsal.speech import babble, clip, sentences, word_starts
 from bridge.rehearsal.voice import Voice
-from bridge.rehearsal.wav import mulaw_from_wav, resampled
+from bridge.wav import mulaw_from_wav, resampled
 
 REPLIES = [reply for name in scenario.names() for reply in scenario.load(name).replies]
 

@@ -39,6 +39,10 @@ class Transcriber(Protocol):
         """End within 2 s: the last words may still come in that time. Safe to call more than once."""
 
 
+LIMIT_S = 8.0
+"""Longest that a voice may take to speak."""
+
+
 class VoiceFailed(Exception):
     """The words cannot be spoken; the text is a sentence for the operator."""
 

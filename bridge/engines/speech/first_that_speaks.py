@@ -1,0 +1,67 @@
+"""Several voices as one: the next one speaks where one cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from bridge.engines.speech import LIMIT_S, Voice, VoiceFailed
+from bridge.engines.speech.local_voice import LocalVoice
+from bridge.engines.speech.openai_voice import OpenAIVoice
+
+FIRST_SHARE = 0.6
+"""How much of the time that is left a voice may take while others wait behind it."""
+
+_log = logging.getLogger("cordboard.engines.speech")
+
+
+def open_voice(names: Sequence[str], *, api_key: str, base_url: str, model: str, voice: str) -> Voice:
+    """What speaks operators' written words.
+
+    names: of ``openai`` and ``local``, tried in this order; OpenAI's is left out without a key. The
+    others are OpenAI's. Raises SettingsError when base_url is no address.
+    """
+    made: list[Voice] = []
+    for name in names:
+        if name == "local":
+            made.append(LocalVoice())
+        elif api_key:
+            made.append(OpenAIVoice(api_key=api_key, base_url=base_url, model=model, voice=voice))
+    return FirstThatSpeaks(made)
+
+
+class FirstThatSpeaks:
+    """Tries the voices in their order; one that fails, or takes too long, is passed over. See `Voice`."""
+
+    def __init__(self, voices: Sequence[Voice], limit_s: float = LIMIT_S) -> None:
+        self._voices = tuple(voices)
+        self._limit_s = limit_s
+
+    async def speak(self, text: str) -> bytes:
+        """See `Voice.speak`; what the last voice said of it is raised when none can."""
+        if not self._voices:
+            raise VoiceFailed("No voice is set up: OpenAI's needs OPENAI_API_KEY, or set CORDBOARD_SAY=local.")
+        left_s = self._limit_s
+        loop = asyncio.get_running_loop()
+        last = self._voices[-1]
+        for voice in self._voices[:-1]:
+            began_s = loop.time()
+            try:
+                async with asyncio.timeout(FIRST_SHARE * left_s):
+                    return await voice.speak(text)
+            except VoiceFailed as error:
+                _log.warning("another voice speaks: %s", error)
+            except TimeoutError:
+                _log.warning("another voice speaks: the first was too slow")
+            left_s -= loop.time() - began_s
+        try:
+            async with asyncio.timeout(left_s):
+                return await last.speak(text)
+        except TimeoutError as error:
+            raise VoiceFailed("No voice spoke in time.") from error
+
+    async def close(self) -> None:
+        """See `Voice.close`."""
+        for voice in self._voices:
+            await voice.close()
