@@ -49,7 +49,8 @@ class Settings:
     """Everything that the bridge is told; see `from_environment` for where it comes from.
 
     openai_base_url: ws or wss, without a trailing slash. public_url: http or https, scheme and
-    host only, "" when a tunnel is to make one. say_voices: of `SAY_VOICES`, at least one. max_calls: calls beyond it get the apology.
+    host only, "" when a tunnel is to make one. say_voices: some of `SAY_VOICES`. max_calls: calls
+    beyond it get the apology.
     """
 
     home: Path

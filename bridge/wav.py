@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import mul
 from pathlib import Path
@@ -20,6 +20,7 @@ TELEPHONE_HZ = 8000
 LOWEST_HZ, HIGHEST_HZ = 4000, 192000
 
 _PCM, _FLOAT, _MULAW, _EXTENSIBLE = 1, 3, 7, 0xFFFE
+_BREATH = 128
 _CROSSINGS = 16
 """Zero crossings of the low-pass on either side: -60 dB a quarter of an octave above its edge."""
 
@@ -42,8 +43,11 @@ def samples_from_wav(content: bytes, name: str) -> tuple[array[int], int]:
     return _samples(code, bits, data, name), rate_hz
 
 
-def resampled(samples: array[int], rate_hz: int) -> array[int]:
-    """The same sound at 8 kHz, low-passed below 4 kHz so that nothing folds over."""
+def resampled(samples: array[int], rate_hz: int, breathe: Callable[[], object] = lambda: None) -> array[int]:
+    """The same sound at 8 kHz, low-passed below 4 kHz so that nothing folds over.
+
+    breathe: called after each millisecond or so of work.
+    """
     if rate_hz == TELEPHONE_HZ:
         return samples
     phases, step = _filters(rate_hz)
@@ -52,6 +56,8 @@ def resampled(samples: array[int], rate_hz: int) -> array[int]:
     padded = array("h", bytes(2 * reach)) + samples + array("h", bytes(2 * taps))
     out = array("h")
     for index in range(len(samples) * len(phases) // step):
+        if index % _BREATH == 0:
+            breathe()
         base, phase = divmod(index * step, len(phases))
         value = round(sum(map(mul, padded[base : base + taps], phases[phase])))
         out.append(max(-32768, min(32767, value)))

@@ -1,0 +1,166 @@
+"""Knows speech again that is not the same samples any more: it went through a microphone, other rates, a buffer.
+
+No understanding: of each known line the course of its loudness is kept, and what is heard is laid
+along it until the two run together (correlation). That forgives other levels, some noise, clocks
+that drift and lost frames.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
+from pathlib import Path
+
+from bridge.audio import BYTES_PER_MS, decode, encode
+from bridge.engines.speech.sound import STRENGTH, without_silence
+from bridge.rehearsal.speech import word_starts
+from bridge.wav import mulaw_from_wav
+
+STEP_MS = 20
+_STEP_BYTES = STEP_MS * BYTES_PER_MS
+
+ALIKE = 0.88
+"""Correlation above which two courses are the same speech, when they are at least `LONG_MS` long."""
+
+SHORT_ALIKE = 0.93
+SHORT_MS, LONG_MS = 400, 1000
+"""What is shorter than the first is not recognised at all; in between, it must be alike as `SHORT_ALIKE`."""
+
+STAT=[]
+HISS=0.8
+SHORT_HISS=0.88
+MOST_LINES = 200
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A known line found in what was heard, from one of its steps to another. text: the words between them."""
+
+    text: str
+    begin: int
+    end: int
+
+
+class _Course:
+    """How something runs, step by step, with what its correlations need."""
+
+    def __init__(self, steps: list[float]) -> None:
+        self.steps = steps
+        self._sums = list(accumulate(steps, initial=0.0))
+        self._squares = list(accumulate(map(mul, steps, steps), initial=0.0))
+
+    def moments(self, begin: int, end: int) -> tuple[float, float]:
+        """Sum over a stretch, and its variance times the length."""
+        total = self._sums[end] - self._sums[begin]
+        return total, self._squares[end] - self._squares[begin] - total * total / (end - begin)
+
+    def alike(self, begin: int, end: int, other: _Course, shift: int) -> float:
+        """Correlation of a stretch with what the other, begun at ``shift``, has there."""
+        first, last = begin - shift, end - shift
+        total, spread = self.moments(begin, end)
+        other_total, other_spread = other.moments(first, last)
+        if spread <= 0 or other_spread <= 0:
+            return 0.0
+        together = sum(map(mul, self.steps[begin:end], other.steps[first:last])) - total * other_total / (end - begin)
+        return together / math.sqrt(spread * other_spread)
+
+
+class _Sound:
+    """The two courses by which speech is known: of its loudness, and of that of its hissing."""
+
+    def __init__(self, audio: bytes) -> None:
+        samples = decode(audio[: len(audio) - len(audio) % _STEP_BYTES])
+        hiss = encode(array("h", ((b - a) // 2 for a, b in zip(samples, samples[1:] + samples[-1:], strict=True))))
+        self.loudness, self.hiss = _Course(_steps(audio)), _Course(_steps(hiss))
+
+    def __len__(self) -> int:
+        return len(self.loudness.steps)
+
+
+def _steps(audio: bytes) -> list[float]:
+    strong = audio.translate(STRENGTH)
+    whole = len(strong) - len(strong) % _STEP_BYTES
+    return [sum(strong[at : at + _STEP_BYTES]) / _STEP_BYTES for at in range(0, whole, _STEP_BYTES)]
+
+
+class Recall:
+    """The known lines; the oldest is forgotten beyond `MOST_LINES`."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Sound] = {}
+
+    def learn(self, text: str, audio: bytes) -> None:
+        """Remember how a line sounds: mu-law, 8 kHz."""
+        course = _Sound(without_silence(audio))
+        if text and len(course) * STEP_MS >= SHORT_MS:
+            self._known.pop(text, None)
+            self._known[text] = course
+            if len(self._known) > MOST_LINES:
+                del self._known[next(iter(self._known))]
+
+    def recognise(self, audio: bytes) -> str:
+        """The words of all known lines in a turn, in order; "" when there are none."""
+        heard = _Sound(audio)
+        found: list[Recalled] = []
+        free = [(0, len(heard))]
+        while free:
+            begin, end = free.pop()
+            best = self._best(heard, begin, end)
+            if best is not None:
+                found.append(best)
+                free += [(begin, best.begin), (best.end, end)]
+        return " ".join(one.text for one in sorted(found, key=lambda one: one.begin) if one.text)
+
+    def _best(self, heard: _Sound, begin: int, end: int) -> Recalled | None:
+        """The line that is most alike somewhere between two steps."""
+        best: tuple[float, str, int] | None = None
+        for text, course in self._known.items():
+            for shift in range(begin - len(course) + 1, end):
+                alike = _alike(heard, course, shift, begin, end)
+                if alike and (best is None or alike > best[0]):
+                    best = (alike, text, shift)
+        if best is None:
+            return None
+        _, text, shift = best
+        course = self._known[text]
+        first, last = max(begin, shift), min(end, shift + len(course))
+        return Recalled(_words(text, first - shift, last - shift, len(course)), first, last)
+
+
+def load_lines(folder: Path) -> list[tuple[str, bytes]]:
+    """Text and sound of each WAV in a folder that has a text file of the same name.
+
+    Raises OSError when a file cannot be read, ValueError, in words, when one is no such file. Slow.
+    """
+    return [
+        (" ".join(written.read_text("utf-8").split()), mulaw_from_wav(path))
+        for path in sorted(folder.glob("*.wav"))
+        if (written := path.with_suffix(".txt")).exists()
+    ]
+
+
+def _alike(heard: _Sound, course: _Sound, shift: int, begin: int, end: int) -> float:
+    """Correlation where the two overlap, weighed by how much that is; 0 when they are not alike."""
+    first, last = max(begin, shift), min(end, shift + len(course))
+    length_ms = (last - first) * STEP_MS
+    if length_ms < SHORT_MS or last - first < 0.6 * min(end - begin, len(course)):
+        return 0.0
+    wanted = ALIKE if length_ms >= LONG_MS else SHORT_ALIKE
+    alike = heard.loudness.alike(first, last, course.loudness, shift)
+    if alike < wanted:
+        return 0.0
+    hiss = heard.hiss.alike(first, last, course.hiss, shift)
+    STAT.append((alike, hiss, length_ms))
+    if hiss < (HISS if length_ms >= LONG_MS else SHORT_HISS):
+        return 0.0
+    return (alike+hiss) * math.sqrt(last - first)
+
+
+def _words(text: str, first: int, last: int, length: int) -> str:
+    """The words between two steps of a line."""
+    if first <= 0.1 * length and last >= 0.9 * length:
+        return text
+    return "".join(word for word, begin in word_starts(text, length) if first - 5 <= begin < last - 5).strip()
