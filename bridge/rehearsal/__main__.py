@@ -6,6 +6,9 @@ line, and reports events likewise. It ends when stdin does, so it never outlives
     {"do": "point", "voice_url": "http://…", "status_url": "http://…"}
     {"do": "call", "scenario": "billing"}    {"do": "call", "caller_file": "/x.wav"}
     {"do": "day", "calls": 5, "scenario": ""}
+
+CORDBOARD_REHEARSAL_LINES names a folder of WAV files, each with its words in a .txt of the same name:
+whoever says one of them, through whatever microphone, is understood by the AI.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bridge.rehearsal import scenario as scenarios
@@ -29,6 +33,7 @@ from bridge.rehearsal.carrier import Company
 from bridge.rehearsal.exchange import new_sid
 from bridge.rehearsal.line import Line
 from bridge.rehearsal.model import Model
+from bridge.rehearsal.recall import load_lines
 from bridge.rehearsal.scenario import DEFAULT_NUMBER, Scenario
 
 log = logging.getLogger("cordboard.rehearsal")
@@ -186,6 +191,9 @@ async def rehearse() -> None:
     people = {s.caller_number: s for s in catalogue.values() if s.direction == "outbound"}
     company = Company(new_sid("AC"), secrets.token_hex(16), numbers, callees=people, keep_audio=False)
     async with Model(api_key="sk-rehearsal-" + secrets.token_hex(16)) as model, company:
+        if folder := os.environ.get("CORDBOARD_REHEARSAL_LINES"):
+            for text, audio in load_lines(Path(folder)):
+                model.lines.learn(text, audio)
         rehearsal = Rehearsal(company, model, catalogue)
         ready = {
             "ready": True,

@@ -1,7 +1,7 @@
 """The rehearsal AI's hearing: when somebody speaks, and which rehearsed line it was.
 
 No understanding of speech: lines are known again by their very frames, which cross the bridge
-untouched. Everything else is "[speech, 2.3 s]".
+untouched, or by how they run (`recall`). Everything else is "[speech, 2.3 s]".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bridge.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENT_FRAME
 from bridge.engines.speech.sound import STRENGTH
 from bridge.rehearsal.mind import Heard
+from bridge.rehearsal.recall import Recall
 from bridge.rehearsal.scenario import Reply
 from bridge.rehearsal.speech import word_starts
 
@@ -140,9 +141,10 @@ class Ear:
 
 
 class Lines:
-    """The rehearsed lines, to know them again. Immutable: one serves all sessions."""
+    """The rehearsed lines, to know them again; one serves all sessions."""
 
     def __init__(self, replies: Iterable[Reply]) -> None:
+        self._others = Recall()
         self._frames: dict[bytes, tuple[str, int]] = {}
         self._probes: list[bytes] = []
         self._spans: dict[str, tuple[int, int, int]] = {}
@@ -159,6 +161,10 @@ class Lines:
         for frame in shared:
             del self._frames[frame]
 
+    def learn(self, text: str, audio: bytes) -> None:
+        """One more line, said by nobody in a scenario, which may come by way of a microphone. audio: mu-law."""
+        self._others.learn(text, audio)
+
     def recognise(self, audio: bytes) -> list[Heard]:
         """The lines in a turn, in order; one entry with no line when none is known.
 
@@ -171,6 +177,8 @@ class Lines:
         for line, index in hits:
             places.setdefault(line, []).append(index)
         found = [self._heard(line, indices) for line, indices in places.items() if len(indices) >= _KNOWN_FRAMES]
+        if not found and (text := self._others.recognise(audio)):
+            return [Heard(None, text)]
         return found or [Heard(None, f"[speech, {_sounding_s(audio):.1f} s]")]
 
     def _hits(self, audio: bytes, start: int) -> list[tuple[str, int]]:

@@ -20,10 +20,13 @@ from bridge.rehearsal.speech import sentences
 GUIDANCE = "Guidance from your supervisor, not to be read out:"
 _EXACTLY = re.compile(r'^Say exactly, word for word, nothing else: "(.*)"\s*$', re.DOTALL)
 _IN_OWN_WORDS = re.compile(r'^Tell the caller, in your own words: "(.*)"\s*$', re.DOTALL)
-_HANDED_BACK = re.compile(r"colleague|operator|took over|hand(ed|s)? .*back", re.IGNORECASE)
-_COLLEAGUE_TOLD = re.compile(
-    r"colleague (?:tells you|told you|said|says): (.+?)(?= Go on | Do not greet |$)", re.DOTALL
+_HANDED_BACK = re.compile(r"colleague took over the line|hand(ed|s)? .*back", re.IGNORECASE)
+_SAID_TO_CALLER = re.compile(
+    r'said to the caller: "(.*?)"(?= What the caller said | Your colleague tells |\s*$)', re.DOTALL
 )
+_COLLEAGUE_TOLD = re.compile(r"colleague (?:tells|told) you: (.+?)(?= Go on | Do not greet |$)", re.DOTALL)
+_HOLD_OVER = re.compile(r"^The caller was on hold\b")
+_NO_WORDS = re.compile(r"\[.*?\]")
 _SLOT = re.compile(r"\{([^|}]*)\|([^}]*)\}")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}):(\d{2})")
 _NO = re.compile(
@@ -47,6 +50,7 @@ STOCK = (HELLO, GO_ON, ARE_YOU_THERE, OF_COURSE, WHERE_WAS_I, THANKS, COLLEAGUE,
 """All that it says by itself, to be rendered ahead."""
 
 _AS_COLLEAGUE_SAID = "As my colleague said: {}"
+_LONGEST_QUOTE = 140
 _TOLD = (
     (re.compile(r"^(?:please )?(?:tell|let) (?:the caller|them|her|him)(?: know)?(?: that)? ", re.IGNORECASE), ""),
     (re.compile(r"^(?:please )?ask (?:the caller|them|her|him)? ?(?:for )?", re.IGNORECASE), "May I ask about "),
@@ -83,6 +87,7 @@ class _Waiting:
     notes: list[str] = field(default_factory=list)
     unsaid: str = ""
     silent: bool = False
+    held: bool = False
 
 
 class Mind:
@@ -95,6 +100,7 @@ class Mind:
         self._begun = False
         self._unknown = 0
         self._last = ""
+        self._colleague_said = ""
 
     def hear(self, heard: Heard) -> None:
         """The caller said something that waits for an answer."""
@@ -116,7 +122,13 @@ class Mind:
                 # What the caller said until then was said to the colleague, who cut short what it was saying.
                 self._waiting.heard.clear()
                 self._waiting.unsaid = ""
-                self._waiting.notes.append(text)
+                self._waiting.notes.append(_handed_back(text, self._colleague_said))
+                self._colleague_said = ""
+                self._begun = True
+            case "system" if said := _SAID_TO_CALLER.search(text):
+                self._colleague_said = said[1]
+            case "system" if _HOLD_OVER.match(text):
+                self._waiting.held = True
                 self._begun = True
             case "assistant":
                 self._begun = True
@@ -141,6 +153,7 @@ class Mind:
             now.heard[:0], now.results[:0] = old.heard, old.results
             now.guidance[:0], now.notes[:0] = old.guidance, old.notes
             now.unsaid = now.unsaid or old.unsaid
+            now.held = now.held or old.held
 
     def plan(self, instructions: str | None, tools: set[str]) -> Plan:
         """The next reply. instructions: of this response alone; tools: those that may be used in it."""
@@ -152,7 +165,7 @@ class Mind:
                 self._begun = True
                 return Plan(f"{OF_COURSE} {told[1]}")
         waiting, self._waiting = self._waiting, _Waiting()
-        parts = [_handed_back(note) for note in waiting.notes[-1:]]
+        parts = waiting.notes[-1:] or ([THANKS] if waiting.held else [])
         parts += [_with_result(tool, output) for tool, output in waiting.results]
         tool = None
         if waiting.heard:
@@ -262,22 +275,36 @@ def _with_result(tool: ToolUse, output: str) -> str:
             return filled(tool.then, result)
 
 
-def _handed_back(note: str) -> str:
-    found = _COLLEAGUE_TOLD.search(note)
-    told = _AS_COLLEAGUE_SAID.format(_closed(found[1])) if found else COLLEAGUE
-    return f"{THANKS} {told}"
+def _handed_back(news: str, said: str) -> str:
+    """What to begin with after a colleague had the line. said: their words as last told, if the news has none."""
+    found = _SAID_TO_CALLER.search(news)
+    spoken = sentences(_NO_WORDS.sub("", found[1] if found else said))
+    told = _COLLEAGUE_TOLD.search(news)
+    if not spoken:
+        return f"{THANKS} {_AS_COLLEAGUE_SAID.format(_closed(told[1])) if told else COLLEAGUE}"
+    quote = _AS_COLLEAGUE_SAID.format(_closed(_shortened(spoken[-1])))
+    return f"{quote} {_point(told[1])}" if told else quote
+
+
+def _shortened(sentence: str) -> str:
+    """Its last clauses, as far as one can quote them on the telephone."""
+    while len(sentence) > _LONGEST_QUOTE and ", " in sentence:
+        sentence = sentence.split(", ", 1)[1]
+    return sentence
 
 
 def _worked_in(guidance: str, says: str) -> str:
     """The answer with the supervisor's point made after its first sentence."""
+    first, *rest = sentences(says) or [""]
+    return " ".join(part for part in (first, _point(guidance), *rest) if part)
+
+
+def _point(guidance: str) -> str:
+    """What one was told, as a sentence to the caller."""
     for pattern, spoken in _TOLD:
         if pattern.match(guidance):
-            point = spoken + pattern.sub("", guidance)
-            break
-    else:
-        point = _MENTION + guidance
-    first, *rest = sentences(says) or [""]
-    return " ".join(part for part in (first, _sentence(point), *rest) if part)
+            return _sentence(spoken + pattern.sub("", guidance))
+    return _sentence(_MENTION + guidance)
 
 
 def _sentence(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from types import TracebackType
 
 from aiohttp import web
 
+from bridge.engines.speech import VoiceFailed
+from bridge.rehearsal import model_speech as speech
 from bridge.rehearsal import scenario
 from bridge.rehearsal.ear import Lines
 from bridge.rehearsal.model_session import Session
-from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS
+from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS, Refused
 from bridge.rehearsal.voice import Voice
+
+log = logging.getLogger("cordboard.rehearsal")
 
 HALF_OPEN = -1
 """As `Faults.end_with`: the socket stays open and nothing comes from it any more."""
@@ -38,7 +43,7 @@ class Faults:
     events, malformed JSON, an error).
     silent: no response is ever begun; no_audio: responses end without an item; never_done: they
     never end; fail_response: they fail; first_byte_delay_ms: they are slower; no_transcripts:
-    transcription fails.
+    transcription fails; speech_status: answer requests for speech with this HTTP status.
     """
 
     refuse_status: int = 0
@@ -52,6 +57,7 @@ class Faults:
     fail_response: bool = False
     first_byte_delay_ms: int = 0
     no_transcripts: bool = False
+    speech_status: int = 0
 
     def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""
@@ -93,6 +99,8 @@ class Model:
         self.voice = Voice(speech_path)
         self.sessions: list[Session] = []
         """Every session there was; the record of a test. A long rehearsal may clear the ended ones."""
+        self.spoken: list[speech.Asked] = []
+        """Every text that speech was made of, likewise."""
         self.open_sessions = 0
         self.total_sessions = 0
         self.url = ""
@@ -104,6 +112,7 @@ class Model:
     async def __aenter__(self) -> Model:
         app = web.Application()
         app.router.add_get("/v1/realtime", self._connect)
+        app.router.add_post("/v1/audio/speech", self._speak)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -140,12 +149,34 @@ class Model:
         """Unix time at which a session that begins now ends."""
         return int(time.time() + self.expires_s)
 
-    async def _connect(self, request: web.Request) -> web.StreamResponse:
+    async def _speak(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request, self.faults.speech_status):
+            return refused
+        try:
+            asked = speech.decode_asked(await request.read())
+            sound = await self.voice.really_speak(asked.input)
+        except Refused as wrong:
+            return _refusal(404 if wrong.code == "model_not_found" else 400, wrong.code, wrong.message, wrong.param)
+        except VoiceFailed as failed:
+            log.warning("speech was asked for that cannot be made: %s", failed)
+            return _refusal(500, "server_error", "The server had an error while processing your request. Sorry!")
+        self.lines.learn(asked.input, sound)
+        self.spoken.append(asked)
+        self.noted()
+        return await speech.answer(request, asked, sound)
+
+    def _refused(self, request: web.Request, fault_status: int) -> web.Response | None:
+        """The answer to a request without the key, or that a fault forbids."""
         given = request.headers.get("Authorization", "")
-        if self.faults.refuse_status:
-            return _refusal(self.faults.refuse_status, "server_error", "The rehearsal was told to refuse.")
+        if fault_status:
+            return _refusal(fault_status, "server_error", "The rehearsal was told to refuse.")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode()):
             return _refusal(401, "invalid_api_key", "Incorrect API key provided.")
+        return None
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request, self.faults.refuse_status):
+            return refused
         name = request.query.get("model", "")
         if not name and request.query.get("intent") != "transcription":
             return _refusal(400, "missing_model", "You must provide a model parameter.")
@@ -183,6 +214,7 @@ def _problem(request: web.Request, name: str) -> tuple[str, str] | None:
     return None
 
 
-def _refusal(status: int, code: str, message: str) -> web.Response:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+def _refusal(status: int, code: str, message: str, param: str | None = None) -> web.Response:
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    error = {"message": message, "type": kind, "param": param, "code": code}
     return web.json_response({"error": error}, status=status)

@@ -330,7 +330,7 @@ def decode(text: str) -> Client:
     try:
         message: Client = _client.decode(text)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from error
+        raise explained(str(error)) from error
     except msgspec.DecodeError as error:
         raise Refused("invalid_json", f"Could not parse the message as JSON: {error}") from error
     return message
@@ -346,7 +346,8 @@ def event_id_of(text: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _explained(text: str) -> Refused:
+def explained(text: str) -> Refused:
+    """msgspec's words for what is wrong as the real API has them."""
     place = _PLACE.search(text)
     where = place[1] if place else ""
 
