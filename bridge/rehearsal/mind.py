@@ -22,7 +22,7 @@ _EXACTLY = re.compile(r'^Say exactly, word for word, nothing else: "(.*)"\s*$', 
 _IN_OWN_WORDS = re.compile(r'^Tell the caller, in your own words: "(.*)"\s*$', re.DOTALL)
 _HANDED_BACK = re.compile(r"colleague took over the line|hand(ed|s)? .*back", re.IGNORECASE)
 _SAID_TO_CALLER = re.compile(
-    r'said to the caller: "(.*?)"(?= What the caller said | Your colleague tells |\s*$)', re.DOTALL
+    r'said to the caller[^:"]*: "(.*?)"(?= What the caller said | Your colleague tells | Go on |\s*$)', re.DOTALL
 )
 _COLLEAGUE_TOLD = re.compile(r"colleague (?:tells|told) you: (.+?)(?= Go on | Do not greet |$)", re.DOTALL)
 _HOLD_OVER = re.compile(r"^The caller was on hold\b")

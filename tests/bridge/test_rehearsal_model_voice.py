@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import stat
 import struct
 from array import array
 from pathlib import Path
@@ -22,23 +20,9 @@ from bridge.rehearsal.scenario import Reply, ToolUse
 from bridge.rehearsal.speech import babble, clip, sentences, word_starts
 from bridge.rehearsal.voice import Voice
 from bridge.wav import mulaw_from_wav, resampled
+from tests.bridge.speech_program import install, level_db, tone, wav
 
 REPLIES = [reply for name in scenario.names() for reply in scenario.load(name).replies]
-
-
-def tone(hz: float, rate_hz: int, ms: int = 500, height: int = 8000) -> array[int]:
-    count = rate_hz * ms // 1000
-    return array("h", (round(height * math.sin(2 * math.pi * hz * index / rate_hz)) for index in range(count)))
-
-
-def level_db(samples: array[int]) -> float:
-    return 10 * math.log10(sum(s * s for s in samples) / len(samples) / 32768**2 + 1e-12)
-
-
-def wav(code: int, channels: int, rate_hz: int, bits: int, data: bytes) -> bytes:
-    form = struct.pack("<HHIIHH", code, channels, rate_hz, rate_hz * channels * bits // 8, channels * bits // 8, bits)
-    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
-    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 # ── clips ─────────────────────────────────────────────────────────────────────────────────
@@ -176,13 +160,6 @@ def programs(tmp_path: Path) -> Path:
     folder = tmp_path / "programs"
     folder.mkdir()
     return folder
-
-
-def install(folder: Path, script: str) -> str:
-    program = folder / "flite"
-    program.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return str(folder) + os.pathsep + os.defpath
 
 
 async def test_rendered_sentences_are_joined_with_a_pause() -> None:
@@ -361,6 +338,64 @@ def test_after_a_hand_back_it_does_not_finish_what_was_cut_short() -> None:
     told.cut("I am an AI.")
     told.read("system", "A human colleague took over the line.")
     assert told.plan(None, set()).says == f"{mind.THANKS} {mind.COLLEAGUE} {mind.GO_ON}"
+
+
+def handed_back(said: str = "", note: str = "") -> str:
+    return (
+        "A human colleague took over the line and spoke with the caller for 12 s. "
+        + (f'They said to the caller: "{said}" ' if said else "")
+        + "What the caller said meanwhile is part of this conversation. "
+        + (f"Your colleague tells you: {note} " if note else "")
+        + "Go on as a colleague who listened. Do not greet the caller again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "note", "words"),
+    [
+        ("", "", f"{mind.THANKS} {mind.COLLEAGUE}"),
+        ("", "the parcel left today", f"{mind.THANKS} As my colleague said: the parcel left today."),
+        ("One moment. I will send a new one", "", "As my colleague said: I will send a new one."),
+        ("It left.", "offer a refund", "As my colleague said: It left. I can offer you a refund."),
+        ('We call it "express". It left.', "", "As my colleague said: It left."),
+        ("[speech, 2.3 s]", "", f"{mind.THANKS} {mind.COLLEAGUE}"),
+        (f"Well, {'very ' * 30}well, it left.", "", "As my colleague said: it left."),
+    ],
+)
+def test_after_a_hand_back_it_goes_on_from_what_the_colleague_said(said: str, note: str, words: str) -> None:
+    told = Mind(LINES)
+    told.read("system", handed_back(said, note))
+    assert told.plan(None, set()).says == f"{words} {mind.GO_ON}"
+
+
+def test_what_the_colleague_said_last_is_remembered_until_the_hand_back() -> None:
+    told = Mind(LINES)
+    told.read("system", 'A human colleague has the floor and said to the caller: "One moment."')
+    told.read("system", 'A human colleague has the floor and said to the caller: "It is on its way."')
+    told.read("system", handed_back())
+    assert told.plan(None, set()).says == f"As my colleague said: It is on its way. {mind.GO_ON}"
+    told.read("system", handed_back())
+    assert told.plan(None, set()).says == f"{mind.THANKS} {mind.COLLEAGUE} {mind.GO_ON}"
+
+
+def test_keys_that_a_colleague_pressed_are_no_hand_back() -> None:
+    told = Mind(LINES)
+    told.hear(Heard("Hello.", "Hello."))
+    told.read("system", "A human colleague pressed keys on the keypad: 1 2")
+    assert told.plan(None, set()).says == "Good day. What is it?"
+
+
+def test_after_a_hold_it_thanks_and_goes_on() -> None:
+    told = Mind(LINES)
+    told.cut("What is it?")
+    told.read("system", "The caller was on hold for 20 s. Thank them and go on; do not greet again.")
+    plan = told.plan(None, set())
+    assert plan.says == f"{mind.THANKS} {mind.WHERE_WAS_I} What is it?"
+    told.take_back(plan)
+    assert told.plan(None, set()).says == plan.says
+    told.read("system", "The caller was on hold for 4 s. Thank them and go on; do not greet again.")
+    told.hear(Heard("Hello.", "Hello."))
+    assert told.plan(None, set()).says == f"{mind.THANKS} Good day. What is it?"
 
 
 def test_other_notes_and_its_own_earlier_words_are_only_remembered() -> None:
