@@ -26,6 +26,8 @@ from bridge.desk import Desk
 from bridge.engines import Engine
 from bridge.engines.openai import OpenAIRealtime
 from bridge.engines.openai_wire import Config
+from bridge.engines.speech import Voice
+from bridge.engines.speech.first_that_speaks import open_voice
 from bridge.engines.speech.openai_transcriber import OpenAITranscriber
 from bridge.guard import Signatures
 from bridge.house import House, Recorder
@@ -132,7 +134,15 @@ async def open_bridge(settings: Settings, rehearsal: Rehearsal | None = None) ->
         stack.push_async_callback(asyncio.to_thread, writer.close)
         rest = TwilioRest(settings.twilio_account_sid, settings.twilio_auth_token, settings.twilio_api_url)
         stack.push_async_callback(rest.close)
-        house = _house(settings, journal, writer, rest, work, folder, lambda: switchboard)
+        voice = open_voice(
+            settings.say_voices,
+            api_key=settings.openai_api_key,
+            base_url=settings.openai_base_url,
+            model=settings.openai_speech_model,
+            voice=settings.openai_speech_voice,
+        )
+        stack.push_async_callback(voice.close)
+        house = _house(settings, journal, writer, rest, work, voice, folder, lambda: switchboard)
         profiles = Profiles.load()
         load = Load()
         switchboard = Switchboard(
@@ -201,6 +211,7 @@ def _house(
     writer: recording.Writer,
     rest: TwilioRest,
     work: _Work,
+    voice: Voice,
     folder: Path,
     switchboard: Any,
 ) -> House:
@@ -260,6 +271,7 @@ def _house(
         engine_ready=engine_ready,
         engine_lost=engine_lost,
         time_limit_s=settings.call_limit_s,
+        voice=voice,
         transcriber=lambda: OpenAITranscriber(api_key=settings.openai_api_key, base_url=settings.openai_base_url),
     )
 
