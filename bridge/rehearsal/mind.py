@@ -50,6 +50,7 @@ STOCK = (HELLO, GO_ON, ARE_YOU_THERE, OF_COURSE, WHERE_WAS_I, THANKS, COLLEAGUE,
 """All that it says by itself, to be rendered ahead."""
 
 _AS_COLLEAGUE_SAID = "As my colleague said: {}"
+_SHORTEST_QUOTE_WORDS = 3
 _LONGEST_QUOTE = 140
 _TOLD = (
     (re.compile(r"^(?:please )?(?:tell|let) (?:the caller|them|her|him)(?: know)?(?: that)? ", re.IGNORECASE), ""),
@@ -282,7 +283,9 @@ def _handed_back(news: str, said: str) -> str:
     told = _COLLEAGUE_TOLD.search(news)
     if not spoken:
         return f"{THANKS} {_AS_COLLEAGUE_SAID.format(_closed(told[1])) if told else COLLEAGUE}"
-    quote = _AS_COLLEAGUE_SAID.format(_closed(_shortened(spoken[-1])))
+    # The last thing that says something: a scrap of a word is not worth quoting.
+    worth = [sentence for sentence in spoken if len(sentence.split()) >= _SHORTEST_QUOTE_WORDS] or spoken
+    quote = _AS_COLLEAGUE_SAID.format(_closed(_shortened(worth[-1])))
     return f"{quote} {_point(told[1])}" if told else quote
 
 
