@@ -32,8 +32,11 @@ LATENCY_MS = 10
 """What the programs that play and record ask for."""
 
 LATENCY = f"--latency-msec={LATENCY_MS}"
+UNHURRIED = "--latency-msec=500"
+"""Whole sounds are played with that much in hand: a busy machine leaves no gaps in them."""
+
 STEREO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=2", LATENCY)
-MONO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=1", LATENCY)
+MONO = ("--format=s16le", f"--rate={RATE_HZ}", "--channels=1")
 DEVICES = (
     # Without `norewinds` a silent device takes its sound two seconds at a time.
     f"module-null-sink sink_name={LOUDSPEAKER} norewinds=1 rate={RATE_HZ} sink_properties=device.description=Ear",
@@ -148,8 +151,8 @@ class SoundServer:
 
     async def play_into_microphone(self, sound: bytes | Path) -> None:
         """Say it, and return when it was said. bytes: 16-bit mono at `RATE_HZ`; else any WAV file."""
-        how = MONO if isinstance(sound, bytes) else (LATENCY, "--file-format=wav", str(sound))
-        async with self._program("pacat", "--playback", "--device=mouth", *how) as pacat:
+        how = MONO if isinstance(sound, bytes) else ("--file-format=wav", str(sound))
+        async with self._program("pacat", "--playback", "--device=mouth", UNHURRIED, *how) as pacat:
             assert pacat.stdin is not None
             if isinstance(sound, bytes):
                 pacat.stdin.write(sound)
@@ -159,7 +162,7 @@ class SoundServer:
     @asynccontextmanager
     async def speak(self) -> AsyncIterator[asyncio.StreamWriter]:
         """Into the microphone, as it is written: 16-bit mono at `RATE_HZ`."""
-        async with self._program("pacat", "--playback", "--device=mouth", *MONO) as pacat:
+        async with self._program("pacat", "--playback", "--device=mouth", *MONO, LATENCY) as pacat:
             assert pacat.stdin is not None
             yield pacat.stdin
             pacat.stdin.close()
