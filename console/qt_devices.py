@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ASK_AGAIN_MS = 1000
 """Between two attempts to find a sound server."""
 
+PATIENCE_MS = 3000
+"""A server that has said nothing for so long does not answer."""
+
 # It tells on stderr which libraries it did not find and which codecs it has; no sound needs them.
 QUIET = "qt.multimedia.symbolsresolver=false\nqt.multimedia.ffmpeg.info=false"
 
@@ -129,7 +132,8 @@ class QtDevices(QObject):
         if self._pulse.names is not None and self._pulse.answer is Answer.READY:
             self._known |= self._pulse.names
             return True
-        if self._pulse.answer is Answer.NONE:
+        is_overdue = self.now_ms() - self._asked_ms > PATIENCE_MS
+        if self._pulse.answer is Answer.NONE or is_overdue:
             self.access = Access.NO_SERVER
             self.close()
         return False
@@ -153,13 +157,15 @@ class _QtCapture:
         stream.readyRead.connect(came)
 
     def read(self) -> bytes:
-        return bytes(self._stream.readAll().data())
+        # Qt deletes the stream of a source that it stopped by itself.
+        return bytes(self._stream.readAll().data()) if self.works() else b""
 
     def works(self) -> bool:
         return self._source.state() != self._source.state().StoppedState
 
     def close(self) -> None:
-        self._stream.readyRead.disconnect()
+        if self.works():
+            self._stream.readyRead.disconnect()
         self._source.stop()
         self._source.deleteLater()
 
@@ -175,7 +181,8 @@ class _QtPlayback:
         return waiting_bytes / self.format.frame_bytes * 1000 / self.format.rate_hz
 
     def write(self, sound: bytes) -> None:
-        self._stream.write(sound)
+        if self.works():
+            self._stream.write(sound)
 
     def works(self) -> bool:
         return self._sink.state() != self._sink.state().StoppedState

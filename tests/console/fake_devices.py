@@ -31,10 +31,10 @@ class FakeCapture:
         self._came = came
         self._sound = b""
 
-    def hear(self, ms: int, amplitude: int = LOUD) -> None:
-        """Sound reaches the microphone."""
+    def hear(self, ms: int, amplitude: int = LOUD, *, told: bool = True) -> None:
+        """Sound reaches the microphone. told: and the program has the time to take note."""
         self._sound += np.full(self.format.rate_hz * ms // 1000 * self.format.channels, amplitude, np.int16).tobytes()
-        if self.is_open:
+        if self.is_open and told:
             self._came()
 
     def read(self) -> bytes:

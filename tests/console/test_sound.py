@@ -126,6 +126,18 @@ def test_a_silent_room_is_no_loss(on_air: SoundDesk) -> None:
     assert on_air.sound.mic is MicState.ON_AIR and on_air.sound.mic_level == 0
 
 
+def test_a_window_that_was_busy_has_lost_nothing(on_air: SoundDesk) -> None:
+    """The sound came in time; nobody had time to take it."""
+    capture = on_air.devices.capture
+    assert capture is not None
+    on_air.captured.clear()
+    on_air.devices.pass_time(SILENT_MS + 200)
+    capture.hear(200, told=False)
+    on_air.sound.look()
+    assert on_air.sound.mic is MicState.ON_AIR
+    assert len(on_air.captured) == 10
+
+
 # ── losing it ──
 
 

@@ -149,6 +149,14 @@ class SoundServer:
                 return
         raise AssertionError(f"there is no microphone {name}")
 
+    async def is_recorded(self) -> bool:
+        """Whether any program has a microphone open."""
+        async with self._program("pactl", "list", "short", "source-outputs") as pactl:
+            assert pactl.stdout is not None
+            listed = (await pactl.stdout.read()).decode()
+        # A microphone is itself a recorder of "mouth", without a client.
+        return any(line.split("\t")[2] != "-" for line in listed.splitlines())
+
     async def play_into_microphone(self, sound: bytes | Path) -> None:
         """Say it, and return when it was said. bytes: 16-bit mono at `RATE_HZ`; else any WAV file."""
         how = MONO if isinstance(sound, bytes) else ("--file-format=wav", str(sound))

@@ -134,6 +134,19 @@ async def test_the_last_microphone_unplugged_leaves_none(server: SoundServer, de
 
 
 @needs_server
+async def test_no_microphone_is_open_but_on_air(server: SoundServer, desk: SoundDesk) -> None:
+    """As the sound server sees it."""
+    assert not await server.is_recorded()
+    for order, mic in (("open_microphone", "on_air"), ("close_microphone", "off"), ("open_microphone", "on_air")):
+        desk.tell(order)
+        await desk.until_mic(mic)
+        assert await server.is_recorded() == (mic == "on_air")
+    desk.process.kill()
+    await desk.process.wait()
+    assert not await server.is_recorded()
+
+
+@needs_server
 async def test_a_sound_server_that_dies_is_noticed_and_found_again(server: SoundServer) -> None:
     async with open_sound_desk(server.environment) as desk:
         desk.tell("open_microphone")
