@@ -88,4 +88,4 @@ class Devices(Protocol):
         """None when it cannot be opened."""
 
     def close(self) -> None:
-        """Let go of all for good."""
+        """For good: from now on there are none."""

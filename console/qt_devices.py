@@ -114,10 +114,9 @@ class QtDevices(QObject):
         return _QtPlayback(sink, stream, _format(format))
 
     def close(self) -> None:
-        """Hang up on the sound server; what is open was closed before."""
-        if self._pulse is not None:
-            self._pulse.close()
-            self._pulse = None
+        """What is open was closed before; nothing can be opened any more."""
+        self._hang_up()
+        self.access, self.inputs, self.outputs = Access.NO_SERVER, (), ()
 
     def _server_answers(self) -> bool:
         """Raises OSError without libpulse. Sets `access` when not."""
@@ -135,8 +134,13 @@ class QtDevices(QObject):
         is_overdue = self.now_ms() - self._asked_ms > PATIENCE_MS
         if self._pulse.answer is Answer.NONE or is_overdue:
             self.access = Access.NO_SERVER
-            self.close()
+            self._hang_up()
         return False
+
+    def _hang_up(self) -> None:
+        if self._pulse is not None:
+            self._pulse.close()
+            self._pulse = None
 
     def _listed(self, devices: list[QAudioDevice]) -> tuple[Device, ...]:
         """Without those that are gone, nor those that Qt lists twice after the server was started anew."""

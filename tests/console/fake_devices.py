@@ -160,6 +160,7 @@ class FakeDevices:
 
     def close(self) -> None:
         self.closed = True
+        self.access, self.inputs, self.outputs = Access.NO_SERVER, (), ()
 
 
 def _without(devices: tuple[Device, ...], id: str) -> tuple[Device, ...]:

@@ -138,6 +138,18 @@ def test_a_window_that_was_busy_has_lost_nothing(on_air: SoundDesk) -> None:
     assert len(on_air.captured) == 10
 
 
+def test_once_closed_nothing_opens(on_air: SoundDesk) -> None:
+    on_air.sound.start_listening()
+    on_air.sound.close()
+    assert on_air.devices.capture is None and on_air.devices.playback is None
+    on_air.devices.opened.clear()
+    on_air.sound.open_microphone()
+    on_air.sound.start_listening()
+    on_air.sound.play_tone()
+    on_air.sound.check_microphone()
+    assert on_air.devices.opened == []
+
+
 # ── losing it ──
 
 
