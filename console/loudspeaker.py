@@ -18,10 +18,11 @@ from console.monitor import Lanes, Monitor
 from console.mulaw import PER_MS, Samples, height
 from console.resampling import FromTelephone
 
-AHEAD_MS = 40
-"""Written and not played yet: less leaves gaps when the window is busy painting."""
+AHEAD_MS, MOST_AHEAD_MS = 40, 80
+"""Written and not played yet: more each time the window was too busy to keep up, less again after CALM_MS."""
 
 STEP_MS = 10
+CALM_MS = 30_000
 STUCK_MS = 400
 """A device that plays nothing at all for so long is lost."""
 
@@ -66,6 +67,8 @@ class Loudspeaker:
         # Whether the device got something, and whether it asked for more.
         self._supplied = self._plays = False
         self._played_ms = 0.0
+        self._ahead_ms = AHEAD_MS
+        self._calm_since_ms = 0.0
 
     @property
     def state(self) -> SpeakerState:
@@ -119,7 +122,7 @@ class Loudspeaker:
         """8 kHz, on both sides and over a call. ended: called when it was played, or cannot be."""
         self.stop_clip()
         # The silence is for what is still on its way when the last of the clip is written.
-        self._clip = np.concatenate([samples, np.zeros(2 * AHEAD_MS * PER_MS, np.int16)])
+        self._clip = np.concatenate([samples, np.zeros((MOST_AHEAD_MS + STEP_MS) * PER_MS, np.int16)])
         self._clip_ended = ended
         self.open()
 
@@ -162,11 +165,16 @@ class Loudspeaker:
         """Keep the device supplied; to be called every STEP_MS."""
         if self._playback is None or self._converter is None:
             return
-        lacking = math.ceil((AHEAD_MS - self._playback.waiting_ms()) / STEP_MS)
+        waiting_ms, now_ms = self._playback.waiting_ms(), self._devices.now_ms()
+        if self._plays and waiting_ms <= 0:
+            self._ahead_ms, self._calm_since_ms = min(self._ahead_ms + STEP_MS, MOST_AHEAD_MS), now_ms
+        elif now_ms - self._calm_since_ms >= CALM_MS:
+            self._ahead_ms, self._calm_since_ms = max(self._ahead_ms - STEP_MS, AHEAD_MS), now_ms
+        lacking = math.ceil((self._ahead_ms - waiting_ms) / STEP_MS)
         if lacking <= 0:
             return
         self._plays = self._supplied
-        self._supplied, self._played_ms = True, self._devices.now_ms()
+        self._supplied, self._played_ms = True, now_ms
         for _ in range(lacking):
             lanes = self._monitor.take(STEP_MS * PER_MS)
             self.caller_level, self.line_level = height(lanes[Side.CALLER]), height(lanes[Side.LINE])
@@ -205,6 +213,7 @@ class Loudspeaker:
         self._playback, self._converter = playback, FromTelephone(playback.format)
         self._is_mono = playback.format.channels == 1
         self._supplied = self._plays = False
+        self._ahead_ms, self._calm_since_ms = AHEAD_MS, self._devices.now_ms()
         self.push()
         self._changed()
 

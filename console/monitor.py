@@ -18,7 +18,7 @@ Lanes: TypeAlias = npt.NDArray[np.int16]
 """Shape (2, samples): the caller, and what the caller hears; 8 kHz."""
 
 LEAST_MS, MOST_MS, STEP_MS = 40, 80, 10
-FULL_MS = 200
+FULL_MS = 120
 """Further behind than this, the oldest is dropped."""
 
 TOLERATED_MS = 5
@@ -72,6 +72,8 @@ class Monitor:
         if self._waiting:
             if self._ready < self.aim_ms * PER_MS:
                 return np.zeros((2, samples), np.int16)
+            # After a silence nobody misses the first moments of what was held up: it begins near.
+            self._forget(self._ready - self.aim_ms * PER_MS)
             self._waiting, self._usual = False, float(self._ready)
         if self._ready <= samples:
             return self._run_dry(samples)

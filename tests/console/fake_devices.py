@@ -56,12 +56,12 @@ class FakePlayback:
         self.is_open = True
         self.broken = False
         self.stuck = False
-        self._sound = b""
+        self._sound = bytearray()
         self._waiting_ms = 0.0
 
     @property
     def played(self) -> Samples:
-        return np.frombuffer(self._sound, np.int16).reshape(-1, self.format.channels)
+        return np.frombuffer(bytes(self._sound), np.int16).reshape(-1, self.format.channels)
 
     def pass_time(self, ms: float) -> None:
         if not self.stuck:

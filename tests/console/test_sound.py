@@ -386,6 +386,25 @@ def test_listening_has_no_gap_and_stays_near(desk: SoundDesk) -> None:
     assert desk.devices.playback.waiting_ms() <= 50
 
 
+def test_a_window_that_cannot_keep_up_has_more_in_hand_and_later_less_again(desk: SoundDesk) -> None:
+    def most_waiting_ms(ms: int) -> float:
+        assert desk.devices.playback is not None
+        most_ms = 0.0
+        for _ in range(ms // 10):
+            desk.pass_time(10)
+            most_ms = max(most_ms, desk.devices.playback.waiting_ms())
+        return most_ms
+
+    desk.sound.start_listening()
+    assert most_waiting_ms(1000) <= 50
+    for _ in range(10):
+        desk.devices.pass_time(150)
+        desk.pass_time(10)
+    assert 70 <= most_waiting_ms(1000) <= 90
+    desk.pass_time(4 * 30_000)
+    assert most_waiting_ms(1000) <= 50
+
+
 def test_when_listening_stops_nothing_is_left_for_the_next_call(desk: SoundDesk) -> None:
     desk.sound.start_listening()
     call(desk, 500)

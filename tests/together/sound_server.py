@@ -140,22 +140,16 @@ class SoundServer:
 
     async def unplug_microphone(self, name: str = MICROPHONE) -> None:
         """Take the microphone away while it is in use or not. As ever PulseAudio moves its streams to another."""
-        async with self._program("pactl", "list", "short", "modules") as pactl:
-            assert pactl.stdout is not None
-            listed = (await pactl.stdout.read()).decode()
-        for line in listed.splitlines():
-            if f"source_name={name} " in f"{line} ":
-                assert await self._pactl("unload-module", line.split()[0])
-                return
-        raise AssertionError(f"there is no microphone {name}")
+        await self._unload(f"source_name={name}")
+
+    async def unplug_loudspeaker(self) -> None:
+        """For good. As ever PulseAudio moves its streams to another: to "mouth"."""
+        await self._unload(f"sink_name={LOUDSPEAKER}")
 
     async def is_recorded(self) -> bool:
         """Whether any program has a microphone open."""
-        async with self._program("pactl", "list", "short", "source-outputs") as pactl:
-            assert pactl.stdout is not None
-            listed = (await pactl.stdout.read()).decode()
         # A microphone is itself a recorder of "mouth", without a client.
-        return any(line.split("\t")[2] != "-" for line in listed.splitlines())
+        return any(line.split("\t")[2] != "-" for line in await self._list("source-outputs"))
 
     async def play_into_microphone(self, sound: bytes | Path) -> None:
         """Say it, and return when it was said. bytes: 16-bit mono at `RATE_HZ`; else any WAV file."""
@@ -188,6 +182,16 @@ class SoundServer:
             finally:
                 parec.terminate()
                 await filling
+
+    async def _unload(self, argument: str) -> None:
+        found = [line.split()[0] for line in await self._list("modules") if argument in line.split()]
+        assert found, f"there is no {argument}"
+        assert await self._pactl("unload-module", found[0])
+
+    async def _list(self, what: str) -> list[str]:
+        async with self._program("pactl", "list", "short", what) as pactl:
+            assert pactl.stdout is not None
+            return (await pactl.stdout.read()).decode().splitlines()
 
     async def _pactl(self, *arguments: str) -> bool:
         async with self._program("pactl", *arguments) as pactl:

@@ -134,6 +134,20 @@ async def test_the_last_microphone_unplugged_leaves_none(server: SoundServer, de
 
 
 @needs_server
+async def test_a_loudspeaker_unplugged_while_listening_is_noticed_and_not_replaced(
+    server: SoundServer, desk: SoundDesk
+) -> None:
+    desk.tell("start_listening")
+    desk.tell("call", CALLER, LINE)
+    await desk.until(lambda: desk.said["speaker"] == "playing")
+    await server.unplug_loudspeaker()
+    await desk.until(lambda: desk.said["speaker"] == "lost")
+    assert desk.said["outputs"] == ["mouth"]
+    desk.tell("stop_listening")
+    await desk.until(lambda: desk.said["speaker"] == "none")
+
+
+@needs_server
 async def test_no_microphone_is_open_but_on_air(server: SoundServer, desk: SoundDesk) -> None:
     """As the sound server sees it."""
     assert not await server.is_recorded()
