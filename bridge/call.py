@@ -359,9 +359,13 @@ class Call:
         if self.phase not in (Phase.LIVE, Phase.CONNECTING):
             return None
         if self.floor is Floor.HOLD and isinstance(input, Unhold):
-            # An AI that was lost meanwhile has nothing to go on with: the person has.
-            return AFTER_HOLD[Floor.OPERATOR if self.ai_gone else self.held_from]
+            return AFTER_HOLD[self.after_hold]
         return FLOORS.get((self.floor, type(input)))
+
+    @property
+    def after_hold(self) -> Floor:
+        """Who has the floor once a hold is over. Where the AI was lost meanwhile, the person has."""
+        return Floor.OPERATOR if self.ai_gone else self.held_from
 
     def _means_nothing(self, input: Input) -> bool:
         """Asked for what already is, or told what changes nothing any more."""

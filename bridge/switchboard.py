@@ -243,7 +243,7 @@ class Switchboard:
             case control.Say(call_id=call_id, text=text):
                 self._session(call_id).apply(calls.Say(_words(text), console))
             case control.Hold(call_id=call_id, held=held):
-                self._session(call_id).apply(calls.Hold(console) if held else calls.Unhold(console))
+                self._hold(call_id, console, held)
             case control.PressKeys(call_id=call_id, keys=keys):
                 self._session(call_id).apply(calls.PressKeys(_keys(keys), console))
             case control.Privacy(call_id=call_id, private=private):
@@ -279,10 +279,20 @@ class Switchboard:
 
     def _take_over(self, call_id: str, console: str) -> None:
         session = self._session(call_id)
+        self._may_have_floor(session, console)
+        session.apply(calls.TakeOver(console))
+
+    def _hold(self, call_id: str, console: str, held: bool) -> None:
+        session = self._session(call_id)
+        if not held and session.call.after_hold is Floor.OPERATOR:
+            self._may_have_floor(session, console)
+        session.apply(calls.Hold(console) if held else calls.Unhold(console))
+
+    def _may_have_floor(self, session: Session, console: str) -> None:
+        """One voice cannot be at two calls: neither caller is to hear what is said to the other."""
         for other in self.held_by(console):
             if other is not session:
                 raise NotAllowed(f"You have the floor of another call ({other.picture.number}). Hand it back first.")
-        session.apply(calls.TakeOver(console))
 
     def held_by(self, console: str) -> list[Session]:
         """The calls whose floor this console holds."""
@@ -291,6 +301,10 @@ class Switchboard:
             for session in self.sessions.values()
             if session.call.floor is Floor.OPERATOR and session.call.holder == console
         ]
+
+    def _left_by(self, console: str) -> list[Session]:
+        """The calls that wait for this console: it has their floor, or has put them on hold."""
+        return [session for session in self.sessions.values() if session.call.holder == console]
 
     def talk(self, mulaw: bytes, console: str) -> bool:
         """Speech of this console's operator to the call it holds; False when it holds none."""
@@ -331,17 +345,17 @@ class Switchboard:
             timer.cancel()
 
     def detach(self, watcher: Watcher) -> None:
-        """The console is gone. A floor it holds goes back to the AI after a grace."""
+        """The console is gone. The calls whose floor it has, or that it put on hold, go back to the AI after a grace."""
         self.watchers.remove(watcher)
         self.listen(watcher, "")
-        if self.held_by(watcher.name) and not any(other.name == watcher.name for other in self.watchers):
+        if self._left_by(watcher.name) and not any(other.name == watcher.name for other in self.watchers):
             self._returns[watcher.name] = asyncio.get_running_loop().call_later(
                 self.floor_return_ms / 1000, self._console_gone, watcher.name
             )
 
     def _console_gone(self, console: str) -> None:
         self._returns.pop(console, None)
-        for session in self.held_by(console):
+        for session in self._left_by(console):
             try:
                 session.apply(calls.ConsoleGone(console))
             except Exception as fault:
