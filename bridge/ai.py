@@ -153,13 +153,13 @@ class AI:
 
     def _item_begins(self, item_id: str) -> None:
         self._received[item_id] = 0
+        transcript = self._live.picture.transcript
+        if self._say_request:
+            transcript.say_begins(self._say_request, item_id)
         if self._live.call.private:
             self._unkept.add(item_id)
-            transcript = self._live.picture.transcript
             self._live.picture.lines(transcript.reply_words(item_id, NOT_KEPT, round(self._live.now_ms())))
         self._saying.ai_speaks(item_id)
-        if self._say_request:
-            self._live.picture.transcript.say_begins(self._say_request, item_id)
         self._live.picture.thinking = False
         self._live.picture.met("silent")
 

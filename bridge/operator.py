@@ -20,6 +20,7 @@ from bridge.engines import EngineLost
 from bridge.engines.speech import Transcriber
 from bridge.line import HOLD, KEYS, TALK
 from bridge.live import Live
+from bridge.picture import NOT_KEPT
 from bridge.voice import Voice
 
 log = logging.getLogger("cordboard.operator")
@@ -36,6 +37,9 @@ class Operator:
     """Whoever has the floor of this call, or put it on hold."""
 
     def __init__(self, live: Live) -> None:
+        self.taken = False
+        """Whether a person has spoken, or could, since the AI had the floor last."""
+
         self._live = live
         self._talks = 0
         self._holds = 0
@@ -44,6 +48,7 @@ class Operator:
         self._voice = Voice()
         self._said: list[str] = []
         self._transcriber: Transcriber | None = None
+        self._transcribers = 0
 
     # ── taking over ──
 
@@ -51,9 +56,11 @@ class Operator:
         """The AI's speech was cut just now; how fast the rest comes is measured from here."""
         live, now_ms = self._live, self._live.now_ms()
         self._talks += 1
-        self._since_ms = now_ms
         self._voice = Voice()
-        self._said = []
+        if not self.taken:
+            self.taken = True
+            self._since_ms = now_ms
+            self._said = []
         live.picture.met("person", "silent", "barge-ins")
         live.picture.note(f"{console} took over", "took over", now_ms)
         number = str(self._talks)
@@ -68,7 +75,7 @@ class Operator:
         picture = self._live.picture
         view = picture.take_overs.get(number)
         if view is not None and view.silent_ms is None:
-            picture.take_over(replace(view, silent_ms=self._live.now_ms() - self._since_ms))
+            picture.take_over(replace(view, silent_ms=self._live.now_ms() - view.at_ms))
 
     def talk(self, mulaw: bytes) -> None:
         """The operator's voice, while their console has the floor."""
@@ -81,7 +88,7 @@ class Operator:
             live.line.speak(f"{TALK}{self._talks}", shaped)
             view = live.picture.take_overs.get(str(self._talks))
             if view is not None and view.voice_ms is None:
-                live.picture.take_over(replace(view, voice_ms=live.now_ms() - self._since_ms))
+                live.picture.take_over(replace(view, voice_ms=live.now_ms() - view.at_ms))
         if not live.call.private:
             self._write_down(mulaw, round(now_ms))
 
@@ -92,12 +99,13 @@ class Operator:
             if self._live.house.transcriber is None:
                 return
             self._transcriber = self._live.house.transcriber()
+            self._transcribers += 1
             self._live.house.spawn(self._transcribe(self._transcriber))
         self._transcriber.hear(mulaw, at_ms)
 
     async def _transcribe(self, transcriber: Transcriber) -> None:
         try:
-            await transcriber.run(_Words(self._live, self._talks, partial(self._heard, self._said)))
+            await transcriber.run(_Words(self._live, self._transcribers, partial(self._heard, self._said)))
         except EngineLost as lost:
             log.warning("an operator's words are not written down (fatal: %s)", lost.fatal)
             self._live.trouble("not written down", f"{lost} Your words reach the caller, but are not written down.")
@@ -114,7 +122,7 @@ class Operator:
             engine.tell(f'The last thing your colleague said to the caller before handing back was: "{text}"')
 
     def close_transcriber(self) -> None:
-        """They have the floor no more. Their last words may still come, even after the call."""
+        """They have the floor no more, or it is private. Their last words may still come, even after the call."""
         if self._transcriber is not None:
             self._live.house.spawn(self._transcriber.close())
             self._transcriber = None
@@ -126,7 +134,8 @@ class Operator:
         live = self._live
         lasted_s = (live.now_ms() - self._since_ms) / 1000
         note = input.note.strip() if isinstance(input, calls.HandBack) else ""
-        told = f"A human colleague took over the line and spoke with the caller for {lasted_s:.0f} s. "
+        did = "took over the line and spoke with the caller" if self.taken else "put the caller on hold"
+        told = f"A human colleague {did} for {lasted_s:.0f} s. "
         said = " ".join(self._said)[-MAX_TOLD_CHARS:]
         if said:
             told += f'They said to the caller: "{said}" '
@@ -135,18 +144,20 @@ class Operator:
             told += f"Your colleague tells you: {note} "
         if live.engine is not None:
             live.engine.tell(told + "Go on as a colleague who listened. Do not greet the caller again.")
-        words = f"Handed back to the AI: {note}" if note else "Handed back to the AI"
+        kept = NOT_KEPT if note and live.call.private else note
+        words = f"Handed back to the AI: {kept}" if kept else "Handed back to the AI"
         if isinstance(input, calls.ConsoleGone):
             words = f"{input.console} was lost; the AI has the floor again"
         live.picture.note(words, "handed back", live.now_ms())
         self._said = []
+        self.taken = False
 
     # ── hold ──
 
     def hold(self) -> None:
         """The caller hears a pleasant sound, and every 20 s that it goes on."""
         self._holds += 1
-        if self._live.call.held_from is not Floor.OPERATOR:
+        if not self.taken:
             self._since_ms = self._live.now_ms()
         self._live.picture.note("The caller was put on hold", "hold", self._live.now_ms())
         self.keep_on_hold()
@@ -181,7 +192,7 @@ class Operator:
 
 
 class _Words:
-    """What one transcriber heard of one take-over, into the transcript."""
+    """What one transcriber heard, into the transcript."""
 
     def __init__(self, live: Live, number: int, said: Callable[[str], None]) -> None:
         self._live = live
@@ -203,5 +214,5 @@ class _Words:
         picture.lines(picture.transcript.words_failed(Party.OPERATOR, self._name(turn_id), now_ms))
 
     def _name(self, turn_id: str) -> str:
-        # The peer's ids are its own; another session of it, the AI's, may use the same.
+        # The peer's ids are its own; another session of it, the AI's or an earlier one, may use the same.
         return f"talk-{self._number}:{turn_id}"

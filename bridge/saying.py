@@ -7,10 +7,8 @@ line goes out between two items of the AI's speech, never into the middle of one
 
 from __future__ import annotations
 
-from collections import deque
-
 from bridge.call import BY_PERSON
-from bridge.control import Party, Phase, TurnKind
+from bridge.control import Party, Phase, TurnKind, TurnState
 from bridge.engines.speech import VoiceFailed
 from bridge.line import SAY
 from bridge.live import Live
@@ -23,7 +21,9 @@ class Saying:
         self._live = live
         self._said = 0
         self._busy_item = ""
-        self._ready: deque[tuple[str, str, bytes]] = deque()
+        self._waiting: dict[str, bytes | None] = {}
+        """Lines that are not on their way yet, in the order they were typed, with their sound once there is one."""
+
         self._texts: dict[str, str] = {}
 
     def say(self, text: str) -> None:
@@ -33,6 +33,7 @@ class Saying:
         if live.house.voice is None:
             self._by_ai(request, text)
         else:
+            self._waiting[request] = None
             live.start(self._speak(request, text))
 
     async def _speak(self, request: str, text: str) -> None:
@@ -40,10 +41,12 @@ class Saying:
         try:
             audio = await self._live.house.voice.speak(text)
         except VoiceFailed as failed:
-            self._live.trouble("not spoken", str(failed))
-            self._by_ai(request, text)
-            return
-        self._ready.append((request, text, audio))
+            if self._waiting.pop(request, b"") is None:
+                self._live.trouble("not spoken", str(failed))
+                self._by_ai(request, text)
+        else:
+            if request in self._waiting:
+                self._waiting[request] = audio
         self._send()
 
     def _by_ai(self, request: str, text: str) -> None:
@@ -67,10 +70,15 @@ class Saying:
 
     def _send(self) -> None:
         live = self._live
-        while self._ready and not self._busy_item:
-            request, text, audio = self._ready.popleft()
+        while self._waiting and not self._busy_item:
+            request, audio = next(iter(self._waiting.items()))
             turn = live.picture.transcript.view(request)
-            if live.line is None or live.call.phase is not Phase.LIVE or turn.cut_by is not Party.NOBODY:
+            wanted = turn.state is TurnState.INTERIM and live.call.phase is Phase.LIVE
+            if wanted and audio is None:
+                # Those typed after it wait for it, so that the caller hears them in order.
+                return
+            del self._waiting[request]
+            if not wanted or audio is None or live.line is None:
                 continue
             self._said += 1
             item_id = f"{SAY}{self._said}"
@@ -82,7 +90,7 @@ class Saying:
             live.line.finish(item_id)
             live.picture.lines(transcript.speech_done(item_id) or [request])
             if live.engine is not None:
-                live.engine.tell(f'A human colleague had exactly this said to the caller: "{text}"')
+                live.engine.tell(f'A human colleague had exactly this said to the caller: "{turn.text}"')
 
     def cut(self, items: list[str]) -> None:
         """Of these items the caller hears no more; the AI knows what was heard."""

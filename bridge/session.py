@@ -141,7 +141,7 @@ class Session:
             self.picture.clock_ms = max(self.picture.clock_ms, at_ms)
         for effect in effects:
             self._carry_out(effect, input)
-        if self.call.floor is not Floor.OPERATOR:
+        if self.call.floor is not Floor.OPERATOR or self.call.private:
             self._operator.close_transcriber()
         if effects:
             self.live.note_down("effects", {"effects": [effect.name for effect in effects]}, at_ms)
@@ -151,8 +151,8 @@ class Session:
         told = asdict(input)
         if isinstance(input, calls.PressKeys):
             told["keys"] = keypad.masked(input.keys, self.call.private)
-        elif self.call.private and "text" in told:
-            told["text"] = NOT_KEPT
+        elif self.call.private:
+            told |= {field: NOT_KEPT for field in ("text", "note") if told.get(field)}
         return told
 
     def _carry_out(self, effect: Effect, input: calls.Input) -> None:
@@ -189,8 +189,10 @@ class Session:
                 engine.greet(self.live.profile.first_line)
             case Effect.CUT, _:
                 self._ai.cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
-                if isinstance(input, calls.TakeOver):
-                    self._operator.took_over(input.console)
+                # An Unhold may give them the floor for the first time: when the AI was lost on hold.
+                new = isinstance(input, calls.TakeOver) or not self._operator.taken
+                if new and self.call.floor is Floor.OPERATOR:
+                    self._operator.took_over(self.call.holder)
                 if isinstance(input, calls.Interrupt):
                     self.picture.mark(self.live.now_ms(), MarkerKind.OPERATOR, "interrupt")
             case Effect.SILENCE_AI, _:

@@ -345,7 +345,7 @@ class Switchboard:
             timer.cancel()
 
     def detach(self, watcher: Watcher) -> None:
-        """The console is gone. The calls whose floor it has, or that it put on hold, go back to the AI after a grace."""
+        """The console is gone. Calls whose floor it has, or that it put on hold, go back to the AI after a grace."""
         self.watchers.remove(watcher)
         self.listen(watcher, "")
         if self._left_by(watcher.name) and not any(other.name == watcher.name for other in self.watchers):

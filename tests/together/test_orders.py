@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +13,12 @@ from bridge import control
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, TurnKind, TurnState, TurnView
 from bridge.engines.speech import VoiceFailed
-from bridge.rehearsal.model import Faults
+from bridge.rehearsal.model_session import Session as ModelSession
 
 from .desk import Desk
-from .house import House, clip, open_house, silence, speaking
+from .house import House, clip, open_house, speaking
 from .test_calls import live
-from .test_operator_words import told_by
+from .test_operator_words import speak, told_by
 
 WORD = bytes([0x20]) * (3 * FRAME_BYTES)
 
@@ -66,6 +65,23 @@ def said(desk: Desk, kind: TurnKind) -> list[TurnView]:
     return [turn for turn in desk.call().turns.values() if turn.kind is kind and turn.speaker is Party.OPERATOR]
 
 
+def numbered(session: ModelSession, kind: str) -> str:
+    """Ids that are unique in one session only."""
+    session.numbers = number = getattr(session, "numbers", 0) + 1  # type: ignore[attr-defined]
+    return f"{kind}_{number:021d}"
+
+
+async def say(desk: Desk, audio: bytes) -> None:
+    """As a microphone does, without a pause afterwards."""
+    for start in range(0, len(audio), FRAME_BYTES):
+        await desk.talk(audio[start : start + FRAME_BYTES])
+
+
+def whole(desk: Desk) -> list[TurnView]:
+    """What the operator said, as far as its words are complete."""
+    return [turn for turn in said(desk, TurnKind.SPEECH) if turn.state is TurnState.FINAL]
+
+
 async def test_a_hold_whose_window_dies_ends_and_the_ai_goes_on(house: House) -> None:
     async with house.desk("Bob") as other:
         line = await house.call()
@@ -98,3 +114,165 @@ async def test_an_operator_never_speaks_to_two_callers(house: House) -> None:
         for line in (first, second):
             line.hang_up()
             await line.ended
+
+
+async def test_a_note_typed_in_a_privacy_hold_is_for_the_ai_alone(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        assert await desk.do(control.Privacy, call_id=call_id, private=True) == ""
+        assert await desk.do(control.HandBack, call_id=call_id, note="card 4111 is theirs") == ""
+        await house.model.until(lambda: any("card 4111 is theirs" in text for text in told(house)))
+        assert "Handed back to the AI: \u2022\u2022\u2022" in desk.texts(TurnKind.NOTE)
+        line.hang_up()
+        await line.ended
+    assert house.bridge.switchboard.house.journal.flush()  # type: ignore[attr-defined]
+    assert b"card 4111" not in (house.home / "journal.sqlite").read_bytes()
+
+
+async def test_the_ai_is_not_told_of_a_talk_that_was_a_hold(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.Hold, call_id=call_id, held=True) == ""
+        assert await desk.do(control.HandBack, call_id=call_id) == ""
+        await house.model.until(lambda: any("Do not greet" in text for text in told(house)))
+        (handed,) = [text for text in told(house) if "Do not greet" in text]
+        assert "put the caller on hold" in handed and "spoke with" not in handed
+        line.hang_up()
+        await line.ended
+
+
+async def test_what_was_said_before_and_after_a_hold_is_all_written_down_and_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A peer's ids are its own: nothing says that two sessions of it differ in them.
+    monkeypatch.setattr(ModelSession, "new_id", numbered)
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        await speak(desk, clip(0).audio)
+        await desk.until(lambda store: [turn.text for turn in whole(desk)] == [clip(0).text])
+        assert await desk.do(control.Hold, call_id=call_id, held=True) == ""
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        await speak(desk, clip(1).audio)
+        await desk.until(lambda store: [turn.text for turn in whole(desk)] == [clip(0).text, clip(1).text])
+        assert await desk.do(control.HandBack, call_id=call_id) == ""
+        await house.model.until(lambda: any("Do not greet" in text for text in told(house)))
+        (handed,) = [text for text in told(house) if "Do not greet" in text]
+        assert clip(0).text in handed and clip(1).text in handed
+        line.hang_up()
+        await line.ended
+
+
+async def test_words_that_a_privacy_hold_cut_off_are_complete_at_once(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        await say(desk, clip(0).audio)
+        await desk.until(lambda store: said(desk, TurnKind.SPEECH))
+        assert await desk.do(control.Privacy, call_id=call_id, private=True) == ""
+        await desk.until(lambda store: all(turn.state is TurnState.FINAL for turn in said(desk, TurnKind.SPEECH)))
+        await house.model.until(lambda: house.model.open_sessions == 1)
+        assert desk.call().view.private
+        line.hang_up()
+        await line.ended
+
+
+async def test_who_has_the_floor_because_the_ai_was_lost_on_hold_does_not_hear_themselves(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.Hold, call_id=call_id, held=True) == ""
+        await house.ai.leave(1011, "gone")
+        await desk.until(lambda store: "AI is gone" in str(desk.call().view.why_not))
+        assert await desk.do(control.Hold, call_id=call_id, held=False) == ""
+        await desk.talk(WORD)
+        await line.until(lambda line: WORD in bytes(line.heard))
+        session = house.bridge.switchboard.sessions[call_id]
+        assert session.live.line is not None
+        assert session.live.line.talkers == {"talk-1": "Ann"}
+        (timed,) = await desk.until(lambda store: [t for t in desk.call().take_overs.values() if t.voice_ms])
+        assert timed.console == "Ann"
+        line.hang_up()
+        await line.ended
+
+
+async def test_typed_lines_are_spoken_in_the_order_they_were_typed(house: House, voice: SlowVoice) -> None:
+    first, second = bytes([0x21]) * 1600, bytes([0x22]) * 1600
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        for text in ("One.", "Two."):
+            assert await desk.do(control.Say, call_id=call_id, text=text) == ""
+        voice.says("Two.", second)
+        await desk.do(control.Whisper, call_id=call_id, text="A turn of the loop.")
+        voice.says("One.", first)
+        await line.until(lambda line: second in bytes(line.heard))
+        assert first + second in bytes(line.heard)
+        await desk.until(lambda store: all(turn.state is TurnState.FINAL for turn in said(desk, TurnKind.SAY)))
+        line.hang_up()
+        await line.ended
+
+
+async def test_a_typed_line_that_was_cut_is_not_spoken_by_anyone(house: House, voice: SlowVoice) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        for text in ("Not this.", "Nor that."):
+            assert await desk.do(control.Say, call_id=call_id, text=text) == ""
+        assert await desk.do(control.Interrupt, call_id=call_id) == ""
+        voice.fails("Not this.")
+        voice.says("Nor that.", WORD)
+        assert await desk.do(control.Say, call_id=call_id, text="But this.") == ""
+        voice.says("But this.", bytes([0x23]) * 1600)
+        await line.until(lambda line: bytes([0x23]) * 1600 in bytes(line.heard))
+        assert WORD not in bytes(line.heard)
+        assert not any("Not this." in str(message) for message in house.ai.received)
+        states = [turn.state for turn in said(desk, TurnKind.SAY)]
+        assert states[:2] == [TurnState.CUT, TurnState.CUT]
+        line.hang_up()
+        await line.ended
+
+
+async def test_a_typed_line_of_a_privacy_hold_has_one_place_in_the_transcript(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.Interrupt, call_id=call_id) == ""
+        assert await desk.do(control.Privacy, call_id=call_id, private=True) == ""
+        assert await desk.do(control.Say, call_id=call_id, text="The code is 4711.") == ""
+        await desk.until(lambda store: [turn for turn in said(desk, TurnKind.SAY) if turn.state is TurnState.FINAL])
+        assert desk.texts(TurnKind.SAY) == ["\u2022\u2022\u2022"]
+        assert not [turn for turn in desk.call().turns.values() if turn.speaker is Party.AI and "\u2022" in turn.text]
+        line.hang_up()
+        await line.ended
+
+
+async def test_the_ai_is_not_told_what_was_typed_in_a_privacy_hold(house: House, voice: SlowVoice) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        assert await desk.do(control.Privacy, call_id=call_id, private=True) == ""
+        assert await desk.do(control.Say, call_id=call_id, text="The code is 4711.") == ""
+        voice.says("The code is 4711.", bytes([0x24]) * 1600)
+        await line.until(lambda line: bytes([0x24]) * 1600 in bytes(line.heard))
+        assert await desk.do(control.HandBack, call_id=call_id) == ""
+        await house.model.until(lambda: any("Do not greet" in text for text in told(house)))
+        assert not any("4711" in str(message) for message in house.ai.received)
+        line.hang_up()
+        await line.ended
