@@ -16,10 +16,11 @@ run: ## open the desk with a rehearsal going; without a display, rehearse one ca
 test: ready ## run every test, with coverage
 	@$(PYTHON) -m pytest --cov=bridge --cov=console
 
-bench: ready ## measure the bridge under load, the window's painting, and taking over
+bench: ready ## measure the bridge under load, the window's painting, taking over, and sound devices
 	@$(PYTHON) -m tests.benchmarks.bridge
 	@$(PYTHON) -m tests.benchmarks.console
 	@$(PYTHON) -m tests.benchmarks.take_over
+	@$(PYTHON) -m tests.benchmarks.sound
 
 lint: ready ## check style
 	@$(PYTHON) -m ruff check .
