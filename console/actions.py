@@ -51,7 +51,7 @@ class Action:
     key: works when no text field has the focus; ctrl_key: works everywhere (both in Qt's portable
     form, "" for none). other: the face while the call is in the state that this verb leads to.
     text_mode: the verb needs words, so its key goes to the text line. button: shown among the
-    verbs below the line.
+    verbs below the line. needs_call: no verb of the bridge's, but nothing without a call.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Action:
     role: Role = Role.PLAIN
     text_mode: bool = False
     button: bool = False
+    needs_call: bool = False
 
     @property
     def verbs(self) -> tuple[Verb, ...]:
@@ -83,16 +84,71 @@ class Face:
     is_other: bool = False
 
 
+@dataclass(frozen=True)
+class Own:
+    """What this window's own microphone and loudspeaker do.
+
+    listening_to: call_id, "" for none. queue: call_ids to be listened to next. has_floor_of: the
+    call that this window speaks to, "" for none. muted: it has a floor but sends nothing.
+    """
+
+    listening_to: str = ""
+    queue: tuple[str, ...] = ()
+    has_floor_of: str = ""
+    muted: bool = False
+
+
+NOTHING = Own()
+
 ACTIONS: tuple[Action, ...] = (
     Action(
         name="take_over",
         menu=Menu.CALL,
         key="T",
         ctrl_key="Ctrl+T",
-        look=Look("Take over", "You get the floor: the AI falls silent at once and keeps listening.", Verb.TAKE_OVER),
+        look=Look(
+            "Take over",
+            "You get the floor: the AI falls silent at once and keeps listening, and your microphone opens.",
+            Verb.TAKE_OVER,
+        ),
         other=Look("Hand back", "The AI goes on and is told what was said, and your note.", Verb.HAND_BACK),
         role=Role.PRIMARY,
         button=True,
+    ),
+    Action(
+        name="hand_back_now",
+        menu=Menu.CALL,
+        key="Shift+T",
+        ctrl_key="Ctrl+Shift+T",
+        look=Look("Hand back now", "The AI goes on at once and is told what was said; without a note."),
+        needs_call=True,
+    ),
+    Action(
+        name="mute_microphone",
+        menu=Menu.CALL,
+        key="Shift+M",
+        ctrl_key="Ctrl+Shift+M",
+        look=Look("Mute microphone", "You keep the floor, and the caller hears nothing from you."),
+        other=Look("Unmute microphone", "The caller hears you again."),
+    ),
+    Action(
+        name="listen",
+        menu=Menu.CALL,
+        key="L",
+        ctrl_key="Ctrl+L",
+        look=Look("Listen", "Hear both sides of this call. Nobody on the line notices."),
+        other=Look("Stop listening", "The call goes on without you."),
+        button=True,
+        needs_call=True,
+    ),
+    Action(
+        name="listen_next",
+        menu=Menu.CALL,
+        key="Shift+L",
+        ctrl_key="Ctrl+Shift+L",
+        look=Look("Listen next", "Hear this call when the one you listen to has ended."),
+        other=Look("Do not listen next", "Take this call out of the ones you will listen to."),
+        needs_call=True,
     ),
     Action(
         name="interrupt",
@@ -134,6 +190,14 @@ ACTIONS: tuple[Action, ...] = (
         button=True,
     ),
     Action(
+        name="keys",
+        menu=Menu.CALL,
+        key="P",
+        ctrl_key="Ctrl+P",
+        look=Look("Keypad", "Send keypad tones to the other side: 0-9, * and #. The AI is told.", Verb.KEYS),
+        button=True,
+    ),
+    Action(
         name="hang_up",
         menu=Menu.CALL,
         key="Shift+Esc",
@@ -163,14 +227,6 @@ ACTIONS: tuple[Action, ...] = (
         key="S",
         ctrl_key="Ctrl+S",
         look=Look("Say", "Have exactly these words spoken to the caller.", Verb.SAY),
-        text_mode=True,
-    ),
-    Action(
-        name="keys",
-        menu=Menu.CALL,
-        key="P",
-        ctrl_key="Ctrl+P",
-        look=Look("Keypad", "Send keypad tones to the other side: 0-9, * and #. The AI is told.", Verb.KEYS),
         text_mode=True,
     ),
     Action(
@@ -212,6 +268,12 @@ ACTIONS: tuple[Action, ...] = (
         look=Look("This call", "Show or hide the column on the right."),
     ),
     Action(
+        name="sound",
+        menu=Menu.VIEW,
+        ctrl_key="F10",
+        look=Look("Sound devices", "Choose microphone and loudspeaker, and try them."),
+    ),
+    Action(
         name="messages",
         menu=Menu.VIEW,
         ctrl_key="F12",
@@ -243,6 +305,12 @@ LINE_KEYS: tuple[tuple[str, str], ...] = (
 )
 """Keys of the text line itself, for the sheet."""
 
+HELD_KEYS: tuple[tuple[str, str, str], ...] = (
+    ("T", "Speak", "With push-to-talk, while you have the floor: the caller hears you as long as the key is held"),
+    ("0", "Keypad tones", "With the keypad open: 0-9, * and #; a longer number can be pasted with Ctrl+V"),
+)
+"""What keys do besides, for the sheet: key, name, words."""
+
 NO_CALL = "No call is selected."
 BRIDGE_LOST = "The link to the bridge is lost; the call goes on without this window. It re-attaches by itself."
 HELD_BY_OTHER = "{holder} has the floor; only they can hand it back."
@@ -251,6 +319,7 @@ HOLDERS_ONLY = (Verb.TAKE_OVER, Verb.HOLD, Verb.UNHOLD, Verb.SAY, Verb.KEYS)
 """What only the console may do that has the floor, or put the caller on hold."""
 
 NOT_NOW = "Not possible now."
+NO_FLOOR = "You have no call's floor, so your microphone is closed already."
 
 BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 BY_VERB: dict[Verb, Action] = {verb: action for action in ACTIONS for verb in action.verbs}
@@ -258,8 +327,10 @@ TEXT_MODES: tuple[Action, ...] = tuple(action for action in ACTIONS if action.te
 BUTTONS: tuple[Action, ...] = tuple(action for action in ACTIONS if action.button)
 
 
-def is_other(action: Action, call: CallView | None) -> bool:
+def is_other(action: Action, call: CallView | None, own: Own = NOTHING) -> bool:
     """Whether a toggle's second face is the one to show."""
+    if action.name == "mute_microphone":
+        return own.muted
     if call is None:
         return False
     match action.name:
@@ -271,21 +342,31 @@ def is_other(action: Action, call: CallView | None) -> bool:
             return call.floor is Floor.HOLD
         case "privacy":
             return call.private
+        case "listen":
+            return own.listening_to == call.call_id
+        case "listen_next":
+            return call.call_id in own.queue
         case _:
             return False
 
 
-def face(action: Action, call: CallView | None, me: str = "", lost: bool = False) -> Face:
+def face(action: Action, call: CallView | None, me: str = "", lost: bool = False, own: Own = NOTHING) -> Face:
     """How a row looks for the selected call.
 
     me: this console's name, for the floor. lost: the link to the bridge is down, so no verb can
-    be used. Rows that are not verbs are always enabled.
+    be used. own: this window's own sound.
     """
-    other = is_other(action, call)
+    other = is_other(action, call, own)
     look = action.other if other and action.other is not None else action.look
-    if look.verb is None:
-        return Face(look.title, look.tooltip, None, True)
-    why = _why_not(look.verb, call, me, lost)
+    match action.name:
+        case "hand_back_now":
+            why = _why_not(Verb.HAND_BACK, call, me, lost)
+        case "mute_microphone":
+            why = "" if own.has_floor_of else NO_FLOOR
+        case _ if look.verb is not None:
+            why = _why_not(look.verb, call, me, lost)
+        case _:
+            why = NO_CALL if action.needs_call and call is None else ""
     return Face(look.title, look.tooltip, look.verb, not why, why, other)
 
 

@@ -28,8 +28,11 @@ from console import theme
 from console.bridge_process import BridgeProcess, has_account
 from console.crash import Crash
 from console.desk import Desk
+from console.hotkeys import Hotkeys
 from console.link import Link, LinkLost, Refused
+from console.on_air import OnAir
 from console.settings import Settings
+from console.sound import Sound
 from console.store import Store
 from console.window import Window
 
@@ -46,19 +49,28 @@ class App:
     """One window and its bridge.
 
     home: where the bridge of this window lives. arguments: for a bridge that has to be started.
-    quitting: set when the window is to close.
+    sound: the machine's own devices, unless given. quitting: set when the window is to close.
     """
 
-    def __init__(self, qt: QApplication, home: Path, arguments: Sequence[str], settings: Settings) -> None:
+    def __init__(
+        self, qt: QApplication, home: Path, arguments: Sequence[str], settings: Settings, sound: Sound | None = None
+    ) -> None:
         self.home = home
         self.process = BridgeProcess(home, arguments)
         self.store = Store()
         self.link = Link(self.store, places.console_name(), self.process.find)
         self.desk = Desk(self.store, self.link)
+        self.sound = sound if sound is not None else Sound(settings)
+        self.on_air = OnAir(self.desk, self.sound, settings)
+        self.hotkeys = Hotkeys(settings)
+        self.hotkeys.talk.connect(self.on_air.talk)
+        self.hotkeys.panic.connect(self.on_air.panic)
         self.crash = Crash(home, self._tell_crash)
         self.crash.install()
         theme.apply(qt, settings.theme)
-        self.window = Window(self.desk, settings, self.process.last_words)
+        self.window = Window(
+            self.desk, self.on_air, self.sound, self.hotkeys, settings, last_words=self.process.last_words
+        )
         self.window.quit_wanted.connect(self.quit)
         self.window.again_wanted.connect(self._try_again)
         self.window.about_wanted.connect(self._open_about)
@@ -81,12 +93,17 @@ class App:
             self.window.show()
             await self.quitting.wait()
             self.window.hide()
+            # Nobody can see any more that a microphone is open.
+            self.on_air.close()
             stopping = await self._stop_bridge()
         finally:
+            self.hotkeys.close()
+            self.on_air.close()
             # Before the bridge is gone: a link that still looks for it would start another.
             linking.cancel()
             with suppress(asyncio.CancelledError):
                 await linking
+            self.sound.close()
             if stopping:
                 await self._bridge_ended()
             self.window.close_now()

@@ -129,7 +129,8 @@ class Desk(QObject):
             reason = QCoreApplication.translate(CONTEXT, now.why_not)
             self.refused.emit(self.selected, now.verb.value, reason, text)
             return
-        if not action.text_mode and self.pending(self.selected, *action.verbs):
+        # Words and keypad tones follow each other; other verbs wait for the bridge's answer.
+        if not action.text_mode and now.verb is not Verb.KEYS and self.pending(self.selected, *action.verbs):
             return
         self._send(self.selected, now.verb, text, cut_in)
 

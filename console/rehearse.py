@@ -21,9 +21,11 @@ from bridge import control
 from bridge.control import HealthState, Phase, Recording
 from console.app import App, make_qt, open_window, run_in
 from console.link import LinkState
+from console.rehearsal_devices import RehearsalDevices
 from console.rehearsal_operator import Operator
 from console.rehearsal_report import Report
 from console.settings import Settings
+from console.sound import Sound
 
 PATIENCE_S = 90.0
 """How long nothing at all may happen before a rehearsal is given up."""
@@ -86,7 +88,7 @@ class RehearsalApp(App):
     """The app with somebody who watches it to the end."""
 
     def __init__(self, qt: QApplication, home: Path, arguments: Sequence[str], settings: Settings, plan: Plan) -> None:
-        super().__init__(qt, home, arguments, settings)
+        super().__init__(qt, home, arguments, settings, Sound(settings, RehearsalDevices()))
         self.plan = plan
         self.report = Report(self.store)
         self.trouble = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QIcon, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -21,20 +21,29 @@ from PySide6.QtWidgets import (
 
 from bridge.control import Notice, Phase
 from console import theme
-from console.actions import ACTIONS, CONTEXT, Menu
+from console.actions import ACTIONS, BY_NAME, CONTEXT, Menu
 from console.desk import Desk
+from console.hotkeys import Hotkeys
 from console.link import LinkState, monotonic_ms
+from console.on_air import OnAir, TalkMode
 from console.panels.call_details import DetailsPanel
 from console.panels.calls import CallsPanel
 from console.panels.controls import ControlsPanel
 from console.panels.conversation import ConversationPanel
 from console.panels.header import HeaderPanel
+from console.panels.keypad import Keypad
 from console.panels.messages import MessagesPanel
+from console.panels.microphone import MicrophoneBanner
+from console.panels.on_air import OnAirPanel
 from console.panels.shortcuts import ShortcutSheet
+from console.panels.sound import SoundPanel
 from console.panels.states import EmptyPanel, LostBanner, NoticeBanner
 from console.panels.top import TopPanel
 from console.panels.waveform import WaveformPanel
 from console.settings import THEMES, Settings
+from console.sound import Sound
+from console.telephone import spaced
+from console.widgets.talk_key import TalkKey
 
 FRAME_MS = 16
 IDLE_FRAME_MS = 100
@@ -57,11 +66,20 @@ class Window(QMainWindow):
     about_wanted = Signal()
     real_line_wanted = Signal()
 
-    def __init__(self, desk: Desk, settings: Settings, last_words: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        on_air: OnAir,
+        sound: Sound,
+        hotkeys: Hotkeys,
+        settings: Settings,
+        last_words: Callable[[], str] = str,
+    ) -> None:
         super().__init__()
         self.setObjectName("desk")
         self.setWindowTitle("Cordboard")
         self._desk = desk
+        self._on_air = on_air
         self._settings = settings
         self._changed: set[str] = set()
         self._list_changed = True
@@ -77,13 +95,18 @@ class Window(QMainWindow):
         self.header = HeaderPanel(desk)
         self.waveform = WaveformPanel(desk.store)
         self.conversation = ConversationPanel(desk.store)
-        self.controls = ControlsPanel(desk)
+        self.on_air = OnAirPanel(desk, on_air, sound)
+        self.microphone = MicrophoneBanner(desk, on_air, sound)
+        self.controls = ControlsPanel(desk, on_air)
+        self.talk_key = TalkKey(BY_NAME["take_over"].key)
         self.details = DetailsPanel(desk.store)
         self.messages = MessagesPanel(desk)
         self.dock = QDockWidget(self.tr("Raw messages"))
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.centre = QStackedWidget()
         self._build()
+        self.keypad = Keypad(desk, self)
+        self.sound = SoundPanel(on_air, sound, hotkeys, self)
         self._build_menus()
         self._connect()
         self._restore()
@@ -92,6 +115,7 @@ class Window(QMainWindow):
         self.frames.start()
         self._show_selection(desk.selected)
         self._on_link_state()
+        self._show_on_air()
 
     # ── construction ──
 
@@ -125,7 +149,7 @@ class Window(QMainWindow):
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.top, _line(), self.lost, self.notices):
+        for widget in (self.top, _line(), self.lost, self.microphone, self.on_air, self.notices):
             column.addWidget(widget)
         column.addWidget(self.splitter, 1)
         self.setCentralWidget(whole)
@@ -148,6 +172,8 @@ class Window(QMainWindow):
             "details": self._toggle_details,
             "messages": self._toggle_messages,
             "shortcuts": self._open_shortcuts,
+            "sound": self.sound.toggle,
+            "take_over": self._take_over_key,
             "real_line": self.real_line_wanted.emit,
             "about": self.about_wanted.emit,
         }
@@ -208,6 +234,12 @@ class Window(QMainWindow):
         self.lost.pressed.connect(self.again_wanted)
         self.notices.pressed.connect(lambda: desk.select(self.notices.call_id))
         self.controls.line.left.connect(self.calls.list.setFocus)
+        self.controls.keypad_wanted.connect(self._toggle_keypad)
+        self.keypad.left.connect(self.calls.list.setFocus)
+        self.on_air.act_wanted.connect(self.controls.act)
+        self._on_air.changed.connect(self._show_on_air)
+        self.talk_key.talk.connect(self._on_air.talk)
+        self.talk_key.tapped.connect(lambda: self.controls.act("take_over"))
         self.dock.visibilityChanged.connect(self._on_dock_visible)
 
     # ── what is shown ──
@@ -274,10 +306,13 @@ class Window(QMainWindow):
         if call is not None and selected in changed:
             self.header.refresh()
             self.controls.refresh()
+            self.keypad.refresh()
             for panel in (self.waveform, self.conversation, self.details, self.messages):
                 panel.refresh(selected)
         if self.isVisible() and call is not None:
             self.waveform.tick(now_ms)
+        self.on_air.tick()
+        self.sound.tick()
         if now_ms >= self._next_list_ms and self._list_changed:
             self._next_list_ms = now_ms + LIST_EVERY_MS
             self._list_changed = False
@@ -290,6 +325,8 @@ class Window(QMainWindow):
             self.header.tick()
             self.controls.refresh()
             self.lost.refresh()
+            self.on_air.refresh()
+            self.microphone.tick()
             if self.centre.currentWidget() is self.empty:
                 self.empty.refresh()
         moving = call is not None and call.view.phase is not Phase.ENDED and self.isVisible() and not self.isMinimized()
@@ -297,7 +334,43 @@ class Window(QMainWindow):
         if self.frames.interval() != interval:
             self.frames.setInterval(interval)
 
+    def _show_on_air(self) -> None:
+        """In the title and the icon, for whoever looks at another window."""
+        on_air = self._on_air.on_air
+        name = self.tr("Cordboard")
+        call = self._desk.store.calls.get(self._on_air.has_floor_of)
+        who = spaced(call.view.number) if call is not None else ""
+        title = " · ".join(filter(None, (self.tr("● ON AIR"), who, name))) if on_air else name
+        if title != self.windowTitle():
+            self.setWindowTitle(title)
+            self.setWindowIcon(QIcon(str(theme.RESOURCES / "icons" / ("on-air.svg" if on_air else "cordboard.svg"))))
+
     # ── intents ──
+
+    def _take_over_key(self) -> None:
+        """The key takes over, or hands back; with push-to-talk it is held to speak, from the take-over on."""
+        takes = self.controls.face(BY_NAME["take_over"])
+        speaks = bool(self._on_air.has_floor_of) and self._on_air.has_floor_of == self._desk.selected
+        if self._on_air.mode is TalkMode.PUSH and self.talk_key.is_down and takes.enabled:
+            self.talk_key.hold(may_tap=speaks)
+            if speaks:
+                return
+        self.controls.act("take_over")
+
+    def _toggle_keypad(self) -> None:
+        self.keypad.toggle()
+        self._place_keypad()
+
+    def _place_keypad(self) -> None:
+        """Above its button, inside the window."""
+        if self.keypad.isHidden():
+            return
+        self.keypad.adjustSize()
+        button = self.controls.buttons["keys"]
+        left = button.mapTo(self, button.rect().topLeft()).x()
+        top = self.controls.mapTo(self, self.controls.rect().topLeft()).y() - self.keypad.height() - theme.px(8)
+        right = self.width() - self.keypad.width() - theme.px(8)
+        self.keypad.move(max(0, min(left, right)), max(0, top))
 
     def _focus_filter(self) -> None:
         self.top.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -342,7 +415,7 @@ class Window(QMainWindow):
     def _grey_menu(self) -> None:
         for row in ACTIONS:
             if row.menu is Menu.CALL:
-                now = self._desk.face(row)
+                now = self.controls.face(row)
                 action = self.actions_by_name[row.name]
                 action.setText(QCoreApplication.translate(CONTEXT, now.title))
                 action.setEnabled(now.enabled)
@@ -367,17 +440,23 @@ class Window(QMainWindow):
         """The right column goes first."""
         super().resizeEvent(event)
         self._lay_out_details()
+        self._place_keypad()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Keys work from the first moment."""
         super().showEvent(event)
         self.calls.list.setFocus()
+        handle = self.windowHandle()
+        if handle is not None:
+            self.talk_key.watch(handle)
 
     def changeEvent(self, event: QEvent) -> None:
         """Back from the dock of the desktop: paint at full pace again."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.WindowStateChange:
             self._next_list_ms = self._next_slow_ms = 0.0
+        elif event.type() == QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self.talk_key.let_go()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Closing is the app's decision: calls may be up."""
@@ -386,6 +465,8 @@ class Window(QMainWindow):
             self.quit_wanted.emit()
             return
         self.frames.stop()
+        self.talk_key.let_go()
+        self.sound.close()
         self._save()
         super().closeEvent(event)
 

@@ -2,7 +2,7 @@
 
 Always visible, never covered. A button never changes itself: what it says and whether it is
 enabled comes from the call as the bridge last told it; between a press and the bridge's answer it
-is pending. Refusals stand beside the buttons, in words, for a while; above them where there is no room.
+is pending. Refusals stand between line and buttons, in words, for a while.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bridge.control import MAX_TEXT_CHARS, Phase, Verb
 from console import theme
-from console.actions import BUTTONS, BY_NAME, CONTEXT, TEXT_MODES, Action, Role
+from console.actions import BUTTONS, BY_NAME, CONTEXT, TEXT_MODES, Action, Face, Own, Role, face
 from console.desk import Desk, verb_title
 from console.link import monotonic_ms
+from console.on_air import OnAir
+from console.widgets.flow_layout import FlowLayout
 from console.widgets.key_button import KeyButton, key_words
 from console.widgets.own_keys_line import OwnKeysLine
 
 REFUSAL_SHOWN_MS = 8000
-STATUS_PX = 240
-"""The room that words beside the verbs need to be read; with less they get a row of their own."""
+GAP_PX = 7
+"""Between two verbs."""
+
+SIDE_PX = 20
+
 ROLES = {Role.PLAIN: "", Role.PRIMARY: "operator", Role.DANGER: "danger"}
 NOTE = "note"
 
@@ -55,26 +60,23 @@ class TextLine(OwnKeysLine):
 
 
 class ControlsPanel(QFrame):
-    """Text line and verbs of the selected call."""
+    """Text line and verbs of the selected call. keypad_wanted(): open the keypad, or close it."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    keypad_wanted = Signal()
+
+    def __init__(self, desk: Desk, on_air: OnAir, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "panel")
         self.setObjectName("controls")
         self._desk = desk
+        self._on_air = on_air
         self._mode = "whisper"
         self._call_id = desk.selected
         self._drafts: dict[str, Draft] = {}
         self._told: tuple[str, str] = ("", "")
-        self._had_floor = False
         self._refusal_over = QTimer(self, singleShot=True, interval=REFUSAL_SHOWN_MS)
         self._refusal_over.timeout.connect(self._forget_refusal)
         self._refusal = ""
-        self.floor_strip = QLabel()
-        self.floor_strip.setObjectName("floor_strip")
-        self.floor_strip.setProperty("role", "operator")
-        self.floor_strip.setWordWrap(True)
-        self.floor_strip.hide()
         self.modes: dict[str, KeyButton] = {}
         self.line = TextLine()
         self.buttons: dict[str, KeyButton] = {}
@@ -83,8 +85,7 @@ class ControlsPanel(QFrame):
         desk.pending_changed.connect(self.refresh)
         desk.refused.connect(self._on_refused)
         desk.done.connect(self._on_done)
-        theme.notifier().changed.connect(self._dress)
-        self._dress()
+        on_air.changed.connect(self.refresh)
         self._choose("whisper")
         self.refresh()
 
@@ -109,44 +110,80 @@ class ControlsPanel(QFrame):
         writing.setSpacing(theme.px(10))
         writing.addWidget(segments)
         writing.addWidget(self.line, 1)
-        self._verbs = verbs = QHBoxLayout()
-        verbs.setSpacing(theme.px(8))
+        self._verbs = FlowLayout(theme.px(GAP_PX))
+        self._danger = QHBoxLayout()
+        self._danger.setSpacing(theme.px(GAP_PX))
+        self._danger.addLayout(self._verbs, 1)
         for action in BUTTONS:
             button = KeyButton(ROLES[action.role])
-            button.clicked.connect(lambda _=False, name=action.name: self.act(name))
+            button.clicked.connect(lambda _=False, name=action.name: self._do(name))
             self.buttons[action.name] = button
             if action.role is Role.DANGER:
-                verbs.addStretch()
-                verbs.addWidget(self.status, 1)
-            verbs.addWidget(button)
+                self._danger.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+            else:
+                self._verbs.addWidget(button)
+        # The clock of a take-over starts when the button goes down.
+        self.buttons["take_over"].pressed.connect(self._on_air.key_pressed)
         self.status.setObjectName("status")
         self.status.setWordWrap(True)
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.status.setContentsMargins(theme.px(8), 0, theme.px(8), 0)
-        self._column = column = QVBoxLayout(self)
-        column.setContentsMargins(theme.px(20), theme.px(12), theme.px(20), theme.px(12))
+        self.status.hide()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(*(theme.px(side) for side in (SIDE_PX, 12, SIDE_PX, 12)))
         column.setSpacing(theme.px(11))
-        column.addWidget(self.floor_strip)
         column.addLayout(writing)
-        column.addLayout(verbs)
+        column.addWidget(self.status)
+        column.addLayout(self._danger)
         self.line.setAccessibleName(self.tr("What to tell the AI"))
 
     # ── intents ──
 
+    def face(self, action: Action) -> Face:
+        """How an action looks now."""
+        desk, on_air = self._desk, self._on_air
+        own = Own(on_air.listening_to, on_air.queue, on_air.has_floor_of, on_air.muted)
+        return face(action, desk.view, desk.link.me, desk.link.lost, own)
+
     def act(self, name: str) -> None:
-        """A verb's button, key or menu entry."""
+        """A verb's key or menu entry."""
+        if name == "take_over":
+            self._on_air.key_pressed()
+        self._do(name)
+
+    def _do(self, name: str) -> None:
         action = BY_NAME[name]
+        now = self.face(action)
         if action.text_mode:
             self._choose(name)
             self.line.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        elif self._desk.face(action).verb is Verb.HAND_BACK and self._desk.face(action).enabled:
+        elif now.verb is Verb.HAND_BACK and now.enabled:
             if self._mode == NOTE:
                 self._send_line(False)
             else:
                 self._choose(NOTE)
                 self.line.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        else:
+        elif now.verb is Verb.KEYS:
+            self.keypad_wanted.emit()
+        elif now.verb is not None:
             self._desk.do(name)
+        elif not now.enabled:
+            self._refuse(now.title, QCoreApplication.translate(CONTEXT, now.why_not))
+        else:
+            self._forget_refusal()
+            self._own(name)
+
+    def _own(self, name: str) -> None:
+        """What this window does by itself, or by another row's verb."""
+        match name:
+            case "listen":
+                self._on_air.toggle_listen()
+            case "listen_next":
+                self._on_air.toggle_queue()
+            case "mute_microphone":
+                self._on_air.toggle_mute()
+            case "hand_back_now":
+                if self._mode == NOTE:
+                    self._leave_line()
+                self._desk.do("take_over")
 
     def _choose(self, mode: str) -> None:
         if mode == NOTE and self._mode != NOTE:
@@ -159,7 +196,6 @@ class ControlsPanel(QFrame):
             "whisper": self.tr("Tell the AI something the caller will not hear…"),
             "ask": self.tr("What shall the AI say, in its own words?"),
             "say": self.tr("Exactly these words will be spoken to the caller…"),
-            "keys": self.tr("Keys to press: 0-9, * and #. The other side hears the tones."),
             NOTE: self.tr("Note for the AI, if you like. Enter hands back, Esc keeps the floor."),
         }[mode]
         self.line.setPlaceholderText(shown)
@@ -215,7 +251,7 @@ class ControlsPanel(QFrame):
             self._forget_refusal()
 
     def _on_refused(self, call_id: str, verb: str, reason: str, text: str) -> None:
-        if text and verb != Verb.HAND_BACK:
+        if text and verb not in (Verb.HAND_BACK, Verb.KEYS):
             # The words come back to the call they were for, unless others have been begun since.
             if call_id == self._call_id and self._mode != NOTE:
                 if not self.line.text():
@@ -224,9 +260,10 @@ class ControlsPanel(QFrame):
                 self._drafts[call_id].text = text
         if call_id != self._call_id:
             return
-        view = self._desk.view
-        title = QCoreApplication.translate(CONTEXT, verb_title(Verb(verb), view)) if verb else self.tr("Rehearsal")
-        self._refusal = f"{title}: {reason}"
+        self._refuse(verb_title(Verb(verb), self._desk.view) if verb else "Rehearsal call", reason)
+
+    def _refuse(self, title: str, reason: str) -> None:
+        self._refusal = f"{QCoreApplication.translate(CONTEXT, title)}: {reason}"
         self._refusal_over.start()
         self.refresh()
 
@@ -245,7 +282,7 @@ class ControlsPanel(QFrame):
             self._choose(self._draft().mode)
         for action in BUTTONS:
             button = self.buttons[action.name]
-            now = desk.face(action)
+            now = self.face(action)
             hanging_up = action.name == "hang_up" and ending
             pending = hanging_up or desk.pending(desk.selected, *action.verbs) is not None
             title = self.tr("Hanging up…") if hanging_up else QCoreApplication.translate(CONTEXT, now.title)
@@ -262,50 +299,23 @@ class ControlsPanel(QFrame):
             # Qt would pass the focus on to whatever comes next, and Space would press that.
             self.line.left.emit()
         self.line.setEnabled(view is not None)
-        self._refresh_floor()
         self._refresh_status()
-
-    def _refresh_floor(self) -> None:
-        has_floor = self._desk.has_floor()
-        if has_floor == self._had_floor:
-            return
-        self._had_floor = has_floor
-        words = self.tr(
-            "You have the floor: the AI is silent and keeps listening. "
-            "The microphone arrives with the next version; until then the caller hears nothing from here."
-        )
-        self.floor_strip.setText(words)
-        self.floor_strip.setVisible(has_floor)
-        if has_floor:
-            self._announce(words)
+        self._arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keys give way before words do, and words of the status move up before they are cut off."""
+        """Keys give way before a second line is begun."""
         super().resizeEvent(event)
         self._arrange()
 
     def _arrange(self) -> None:
-        gaps = theme.px(8) * (len(self.buttons) + 1) + 2 * theme.px(20)
-        room = self.width() - gaps - theme.px(60)
-        key_shown = sum(button.whole_width() for button in self.buttons.values()) <= room
-        for button in (*self.buttons.values(), *self.modes.values()):
+        room = self.width() - 2 * theme.px(SIDE_PX) - theme.px(GAP_PX) * (len(self.buttons) - 1)
+        buttons = self.buttons.values()
+        whole = sum(button.whole_width() for button in buttons)
+        bare = sum(button.bare_width() for button in buttons)
+        # In two lines there is room for the keys again.
+        key_shown = whole <= room or bare > room
+        for button in (*buttons, *self.modes.values()):
             button.set_key_shown(key_shown)
-        buttons = sum(button.sizeHint().width() for button in self.buttons.values())
-        beside = self.width() - gaps - buttons >= theme.px(STATUS_PX)
-        if beside != (self._verbs.indexOf(self.status) >= 0):
-            if beside:
-                self._verbs.insertWidget(self._verbs.count() - 1, self.status, 1)
-            else:
-                self._column.insertWidget(self._column.count() - 1, self.status)
-        # An empty row would be a gap for nothing; beside the verbs nobody sees it.
-        self.status.setVisible(beside or bool(self.status.text()))
-
-    def _dress(self) -> None:
-        colours = theme.current()
-        self.floor_strip.setStyleSheet(
-            f"background: {colours.soft('operator').name()}; border-radius: {theme.px(6)}px;"
-            f" padding: {theme.px(6)}px {theme.px(10)}px;"
-        )
 
     def _refresh_status(self) -> None:
         text, role = self._status()
@@ -315,7 +325,7 @@ class ControlsPanel(QFrame):
         theme.set_role(self.status, role)
         self.status.setText(text)
         self.status.setAccessibleName(text)
-        self._arrange()
+        self.status.setVisible(bool(text))
         if text:
             self._announce(text)
 

@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from console import theme
-from console.actions import ACTIONS, CONTEXT, LINE_KEYS, Menu
+from console.actions import ACTIONS, CONTEXT, HELD_KEYS, LINE_KEYS, Menu
 from console.widgets.key_button import KeyButton, key_words
 
 
@@ -37,6 +37,9 @@ class ShortcutSheet(QDialog):
         self._heading(grid, self.tr("In the text line"))
         for key, words in LINE_KEYS:
             self._row(grid, "", key, "", words)
+        self._heading(grid, self.tr("Besides"))
+        for key, name, words in HELD_KEYS:
+            self._row(grid, QCoreApplication.translate(CONTEXT, name), key, "", words)
         scroll = QScrollArea()
         scroll.setWidget(body)
         scroll.setWidgetResizable(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from PySide6.QtCore import QEvent, SignalInstance
@@ -14,7 +14,9 @@ from qasync import QEventLoop
 
 from console.app import App
 from console.settings import Settings
+from console.sound import Sound
 from tests.console.fake_bridge import FakeBridge
+from tests.console.fake_sound import FakeSound
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
@@ -82,7 +84,8 @@ def play(in_qt: Run[None], qapp: QApplication, home: Path) -> Callable[..., None
             async with FakeBridge(home, rehearsal=rehearsal) as bridge:
                 if before is not None:
                     before(bridge)
-                app = App(qapp, home, (), Settings(home / "console.ini"))
+                settings = Settings(home / "console.ini")
+                app = App(qapp, home, (), settings, cast(Sound, FakeSound(settings)))
                 running = asyncio.create_task(app.run())
                 try:
                     await until(lambda: not app.link.lost, app.link.state_changed)

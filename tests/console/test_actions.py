@@ -13,9 +13,11 @@ from console.actions import (
     BY_VERB,
     HELD_BY_OTHER,
     NO_CALL,
+    NO_FLOOR,
     NOT_NOW,
     TEXT_MODES,
     Action,
+    Own,
     face,
     is_other,
 )
@@ -68,8 +70,9 @@ def test_a_single_key_also_works_with_ctrl_while_typing(action: Action) -> None:
 
 
 def test_the_bar_and_the_text_line_are_made_of_rows() -> None:
-    assert [action.name for action in BUTTONS] == ["take_over", "interrupt", "mute_ai", "hold", "privacy", "hang_up"]
-    assert [action.name for action in TEXT_MODES] == ["whisper", "ask", "say", "keys"]
+    verbs = ["take_over", "listen", "interrupt", "mute_ai", "hold", "privacy", "keys", "hang_up"]
+    assert [action.name for action in BUTTONS] == verbs
+    assert [action.name for action in TEXT_MODES] == ["whisper", "ask", "say"]
 
 
 def test_a_verb_is_enabled_exactly_when_the_bridge_allows_it() -> None:
@@ -119,3 +122,27 @@ def test_another_desks_floor_cannot_be_handed_back_but_can_be_whispered_to() -> 
     taken = CallView(call_id="c1", floor=Floor.OPERATOR, floor_holder="Ann", allowed=(Verb.HAND_BACK, Verb.WHISPER))
     assert face(BY_NAME["take_over"], taken, "Bob").why_not == HELD_BY_OTHER.format(holder="Ann")
     assert face(BY_NAME["whisper"], taken, "Bob").enabled
+
+
+def test_listening_is_a_toggle_of_this_window() -> None:
+    listen, following = BY_NAME["listen"], BY_NAME["listen_next"]
+    assert face(listen, LIVE).title == "Listen"
+    assert face(listen, LIVE, own=Own(listening_to="c1")).title == "Stop listening"
+    assert face(listen, LIVE, own=Own(listening_to="c2")).title == "Listen"
+    assert face(following, LIVE, own=Own(queue=("c2", "c1"))).title == "Do not listen next"
+    assert face(following, LIVE).title == "Listen next"
+    assert face(listen, None, own=Own(listening_to="c1")).why_not == NO_CALL
+
+
+def test_the_microphone_can_be_muted_while_one_has_a_floor_whichever_call_is_selected() -> None:
+    mute = BY_NAME["mute_microphone"]
+    assert face(mute, LIVE).why_not == NO_FLOOR
+    assert face(mute, None, own=Own(has_floor_of="c2")).title == "Mute microphone"
+    assert face(mute, LIVE, own=Own(has_floor_of="c2", muted=True)).title == "Unmute microphone"
+
+
+def test_handing_back_now_follows_the_rules_of_handing_back() -> None:
+    now = BY_NAME["hand_back_now"]
+    assert face(now, TAKEN, "me").enabled
+    assert face(now, TAKEN, "somebody else").why_not == HELD_BY_OTHER.format(holder="me")
+    assert face(now, LIVE, "me").why_not == NOT_NOW

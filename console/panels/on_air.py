@@ -1,0 +1,233 @@
+"""On air: whether a caller hears this room, and what this room hears. Above everything, whichever call is selected."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from console import sound_words, theme
+from console.actions import BY_NAME
+from console.desk import Desk
+from console.on_air import OnAir, TalkMode
+from console.sound import MicState, Sound
+from console.telephone import spaced
+from console.widgets.flow_layout import FlowLayout
+from console.widgets.key_button import KeyButton, key_words
+from console.widgets.level import Level
+from console.widgets.on_air_sign import OnAirSign, Shape
+
+
+class OnAirPanel(QFrame):
+    """Shown while this window has a floor, or listens. act_wanted(name): a row of the actions was pressed."""
+
+    act_wanted = Signal(str)
+
+    def __init__(self, desk: Desk, on_air: OnAir, sound: Sound, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("on_air")
+        self._desk = desk
+        self._on_air = on_air
+        self._sound = sound
+        self._told = ""
+        self.speaking = QWidget()
+        self.sign = OnAirSign()
+        self.words = QLabel()
+        self.microphone = QLabel()
+        self.mic_level = Level("danger", self.tr("Microphone level"))
+        self.timing = QLabel()
+        self.mute = KeyButton()
+        self.show_call = KeyButton("quiet")
+        self.listening = QWidget()
+        self.heard = QLabel()
+        self.caller_level = Level("caller", self.tr("Caller's level"))
+        self.line_level = Level("ai", self.tr("Level of what the caller hears"))
+        self.queue = QLabel()
+        self.stop = KeyButton("quiet")
+        self._build()
+        on_air.changed.connect(self.refresh)
+        sound.changed.connect(self.refresh)
+        theme.notifier().changed.connect(self._dress)
+        self._dress()
+        self.refresh()
+
+    def _build(self) -> None:
+        for label in (self.microphone, self.timing, self.queue):
+            label.setProperty("role", "dim")
+        for label in (self.words, self.heard):
+            label.setProperty("role", "strong")
+        for button in (self.mute, self.show_call, self.stop):
+            button.set_compact()
+        self.mute.clicked.connect(lambda: self.act_wanted.emit("mute_microphone"))
+        self.stop.clicked.connect(self._stop_listening)
+        self.show_call.clicked.connect(lambda: self._desk.select(self._on_air.has_floor_of))
+        speaking = FlowLayout(theme.px(10))
+        speaking.addWidget(self.sign)
+        self._device = _together(self.microphone, self.mic_level)
+        speaking.addWidget(self._device)
+        speaking_widgets: tuple[QWidget, ...] = (self.mute, self.show_call, self.words, self.timing)
+        for widget in speaking_widgets:
+            speaking.addWidget(widget)
+        self.speaking.setLayout(speaking)
+        hearing = FlowLayout(theme.px(10))
+        hearing.addWidget(self.heard)
+        self._levels = [
+            _together(_dim(self.tr("Caller")), self.caller_level),
+            _together(_dim(self.tr("Line")), self.line_level),
+        ]
+        for widget in (*self._levels, self.queue, self.stop):
+            hearing.addWidget(widget)
+        self.listening.setLayout(hearing)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.px(16), theme.px(8), theme.px(16), theme.px(8))
+        column.setSpacing(theme.px(7))
+        column.addWidget(self.speaking)
+        column.addWidget(self.listening)
+
+    # ── looks ──
+
+    def refresh(self) -> None:
+        """Say what holds now; cheap when nothing changed."""
+        floor, listens = self._on_air.has_floor_of, self._on_air.listening_to
+        if floor:
+            self._refresh_speaking(floor)
+        if listens:
+            self._refresh_listening(listens)
+        self.stop.setVisible(listens != floor)
+        self.listening.setVisible(bool(listens))
+        if self.speaking.isHidden() == bool(floor):
+            self.speaking.setVisible(bool(floor))
+            self._dress()
+        self.setVisible(bool(floor or listens))
+
+    def tick(self) -> None:
+        """Let the meters follow; once a frame."""
+        if self.isHidden():
+            return
+        self.mic_level.set_level(self._sound.mic_level if self._sound.mic in LIVE else 0)
+        self.caller_level.set_level(self._sound.caller_level)
+        self.line_level.set_level(self._sound.line_level)
+
+    def _refresh_speaking(self, floor: str) -> None:
+        sign, shape, words = self._state(floor)
+        self.sign.set(sign, shape)
+        _say(self.words, words)
+        live = self._sound.mic in LIVE
+        device = self._sound.input
+        _say(self.microphone, device.name if device is not None and live else "")
+        self._device.setVisible(live)
+        silent_ms, voice_ms = self._on_air.timing
+        told = self.tr("AI silent after {silent} · your voice after {voice}")
+        _say(self.timing, told.format(silent=_ms(silent_ms), voice=_ms(voice_ms)))
+        action = BY_NAME["mute_microphone"]
+        look = action.other if self._on_air.muted and action.other is not None else action.look
+        self.mute.set_face(
+            QCoreApplication.translate("actions", look.title),
+            action.key,
+            QCoreApplication.translate("actions", look.tooltip),
+        )
+        # With push-to-talk the key is the mute; only a microphone that was closed has to be asked for.
+        push = self._on_air.mode is TalkMode.PUSH
+        self.mute.setVisible((live and not push) or self._sound.mic is MicState.OFF)
+        self.show_call.set_face(self.tr("Show the call"))
+        self.show_call.setVisible(floor != self._desk.selected)
+        if sign != self._told:
+            self._told = sign
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, f"{sign}. {words}"))
+
+    def _state(self, floor: str) -> tuple[str, Shape, str]:
+        """The sign's words and shape, and the sentence beside it."""
+        on_air, mic = self._on_air, self._sound.mic
+        who, key = self._who(floor), key_words(BY_NAME["mute_microphone"].key)
+        if mic in sound_words.MIC_TROUBLES:
+            title = QCoreApplication.translate(sound_words.CONTEXT, sound_words.MIC_TROUBLES[mic].title)
+            return title, Shape.TRIANGLE, self.tr("{who} hears silence; the AI is silent too.").format(who=who)
+        if mic is MicState.OPENING:
+            words = self.tr("{who} hears nothing from you until your microphone is open.")
+            return self.tr("Opening the microphone…"), Shape.RING, words.format(who=who)
+        if on_air.on_air:
+            call = self._desk.store.calls.get(floor)
+            if call is not None and call.view.private:
+                words = self.tr("{who} hears you. The AI hears nothing, and nothing is recorded or written down.")
+            else:
+                words = self.tr("{who} hears you. The AI is silent and keeps listening.")
+            return self.tr("ON AIR"), Shape.DISC, words.format(who=who)
+        if mic is MicState.OFF:
+            words = self.tr("You have the floor of {who}, and your microphone is closed. Press {key} to speak.")
+            return self.tr("Microphone closed"), Shape.CROSSED, words.format(who=who, key=key)
+        if on_air.mode is TalkMode.PUSH:
+            held = key_words(BY_NAME["take_over"].key)
+            words = self.tr("{who} hears nothing from you while the key is up. The AI is silent.")
+            return self.tr("Hold {key} to speak").format(key=held), Shape.RING, words.format(who=who)
+        if on_air.talking_while_muted:
+            words = self.tr("You speak, and {who} does not hear it. Press {key} to unmute.")
+        else:
+            words = self.tr("{who} hears nothing from you. Press {key} to speak.")
+        return self.tr("Muted"), Shape.CROSSED, words.format(who=who, key=key)
+
+    def _refresh_listening(self, listens: str) -> None:
+        speaker = self._sound.speaker
+        trouble = sound_words.SPEAKER_TROUBLES.get(speaker)
+        for level in self._levels:
+            level.setVisible(trouble is None)
+        if trouble is None:
+            theme.set_role(self.heard, "strong")
+            _say(self.heard, self.tr("Listening to {who}").format(who=self._who(listens)))
+        else:
+            words = (trouble.happened, trouble.remedy)
+            theme.set_role(self.heard, "danger")
+            _say(self.heard, " ".join(QCoreApplication.translate(sound_words.CONTEXT, each) for each in words))
+        names = ", ".join(self._who(call_id) for call_id in self._on_air.queue)
+        _say(self.queue, self.tr("then {calls}").format(calls=names) if names else "")
+        self.queue.setVisible(bool(names))
+        action = BY_NAME["listen"]
+        here = listens == self._desk.selected
+        self.stop.set_face(self.tr("Stop listening"), action.key if here else "")
+
+    def _stop_listening(self) -> None:
+        self._desk.select(self._on_air.listening_to)
+        self.act_wanted.emit("listen")
+
+    def _who(self, call_id: str) -> str:
+        call = self._desk.store.calls.get(call_id)
+        return (spaced(call.view.number) if call is not None else "") or self.tr("the caller")
+
+    def _dress(self) -> None:
+        colours = theme.current()
+        speaks = not self.speaking.isHidden()
+        role = "danger" if speaks else "caller"
+        edge = f"border-left: {theme.px(5)}px solid {colours.role(role).name()};"
+        ground = colours.soft("danger").name() if speaks else colours.panel.name()
+        self.setStyleSheet(
+            f"QFrame#on_air {{ background: {ground}; {edge} border-bottom: 1px solid {colours.line.name()}; }}"
+        )
+
+
+LIVE = (MicState.ON_AIR, MicState.MUTED)
+"""The microphone is open and gives a level."""
+
+
+def _together(*widgets: QWidget) -> QWidget:
+    """Widgets that stay in one line."""
+    pair = QWidget()
+    row = QHBoxLayout(pair)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(theme.px(6))
+    for widget in widgets:
+        row.addWidget(widget)
+    return pair
+
+
+def _dim(words: str) -> QLabel:
+    label = QLabel(words)
+    label.setProperty("role", "dim")
+    return label
+
+
+def _say(label: QLabel, words: str) -> None:
+    if label.text() != words:
+        label.setText(words)
+
+
+def _ms(took_ms: float | None) -> str:
+    return "…" if took_ms is None else f"{took_ms:.0f} ms"
