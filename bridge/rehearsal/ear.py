@@ -144,6 +144,7 @@ class Lines:
     """The rehearsed lines, to know them again; one serves all sessions."""
 
     def __init__(self, replies: Iterable[Reply]) -> None:
+        self.learned = False
         self._others = Recall()
         self._frames: dict[bytes, tuple[str, int]] = {}
         self._probes: list[bytes] = []
@@ -162,8 +163,12 @@ class Lines:
             del self._frames[frame]
 
     def learn(self, text: str, audio: bytes) -> None:
-        """One more line, said by nobody in a scenario, which may come by way of a microphone. audio: mu-law."""
+        """One more line, said by nobody in a scenario, which may come by way of a microphone. audio: mu-law.
+
+        From then on `recognise` may take a tenth of a second: call it off the loop.
+        """
         self._others.learn(text, audio)
+        self.learned = True
 
     def recognise(self, audio: bytes) -> list[Heard]:
         """The lines in a turn, in order; one entry with no line when none is known.

@@ -13,6 +13,7 @@ import hmac
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -22,6 +23,7 @@ from bridge.engines.speech import VoiceFailed
 from bridge.rehearsal import model_speech as speech
 from bridge.rehearsal import scenario
 from bridge.rehearsal.ear import Lines
+from bridge.rehearsal.mind import Heard
 from bridge.rehearsal.model_session import Session
 from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS, Refused
 from bridge.rehearsal.voice import Voice
@@ -105,6 +107,7 @@ class Model:
         self.total_sessions = 0
         self.url = ""
         self._seed = seed
+        self._recogniser = ThreadPoolExecutor(1, "cordboard-recogniser")
         self._runner: web.AppRunner | None = None
         self._open: set[Session] = set()
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -127,6 +130,7 @@ class Model:
         if self._runner:
             await self._runner.cleanup()
         self.voice.close()
+        self._recogniser.shutdown()
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Returns as soon as ``holds()``, which is asked whenever something happened in a session."""
@@ -144,6 +148,12 @@ class Model:
         for holds, future in self._watchers:
             if not future.done() and holds():
                 future.set_result(None)
+
+    async def understand(self, audio: bytes) -> list[Heard]:
+        """The rehearsed lines in a turn; see `Lines.recognise`."""
+        if not self.lines.learned:
+            return self.lines.recognise(audio)
+        return await asyncio.get_running_loop().run_in_executor(self._recogniser, self.lines.recognise, audio)
 
     def expires_at(self) -> int:
         """Unix time at which a session that begins now ends."""

@@ -278,7 +278,7 @@ class Session:
         await self._commit(item_id, self._ear.take())
 
     async def _commit(self, item_id: str, audio: bytes) -> None:
-        heard = self.model.lines.recognise(audio)
+        heard = await self.model.understand(audio)
         self.heard += heard
         for one in heard:
             self.mind.hear(one)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from bridge.wav import mulaw_from_wav
 STEP_MS = 20
 _STEP_BYTES = STEP_MS * BYTES_PER_MS
 
-SHORT_MS, LONG_MS = 400, 1000
-"""What is shorter than the first is not recognised at all; below the second, it must be more alike."""
+SHORT_MS, LONG_MS = 400, 1200
+"""What is shorter than the first is not recognised at all; below the second, only whole lines that are more alike."""
 
 LOUDNESS_ALIKE, SHORT_LOUDNESS_ALIKE = 0.88, 0.95
 HISS_ALIKE, SHORT_HISS_ALIKE = 0.80, 0.90
@@ -35,7 +36,18 @@ reach 0.85; the same one seldom stays below 0.93, with 1 % of the clock, of the 
 PROMISING = 0.25
 """How much less alike it may be at the places that are looked at first, every third."""
 
+_SOFT_SHARE = 0.25
+"""As `STRENGTH`: 24 dB softer."""
+
+_MARGIN = 3
+"""Steps around what is loud that may be soft speech."""
+
+_WORD = 8
+"""Steps of a word that one may have missed and still know it."""
+
 MOST_LINES = 200
+REST_S = 0.0002
+"""After each line: `recognise` is made for a thread beside a loop, which would wait 5 ms for its turn."""
 
 log = logging.getLogger("cordboard.rehearsal")
 
@@ -84,6 +96,12 @@ class _Sound:
     def __len__(self) -> int:
         return len(self.loudness.steps)
 
+    def sounding(self) -> tuple[int, int]:
+        """From just before its first step that is not soft beside the loudest, to just after its last one."""
+        soft = _SOFT_SHARE * max(self.loudness.steps, default=0.0)
+        loud = [step for step, strength in enumerate(self.loudness.steps) if strength > soft]
+        return (max(0, loud[0] - _MARGIN), min(len(self), loud[-1] + 1 + _MARGIN)) if loud else (0, 0)
+
 
 def _steps(audio: bytes) -> list[float]:
     strong = audio.translate(STRENGTH)
@@ -111,7 +129,7 @@ class Recall:
         """The words of all known lines in a turn, in order; "" when there are none."""
         heard = _Sound(audio)
         found: list[Recalled] = []
-        free = [(0, len(heard))]
+        free = [heard.sounding()]
         while free:
             begin, end = free.pop()
             best = self._best(heard, begin, end)
@@ -123,7 +141,8 @@ class Recall:
     def _best(self, heard: _Sound, begin: int, end: int) -> Recalled | None:
         """The line that is most alike somewhere between two steps."""
         best: tuple[float, str, int] | None = None
-        for text, line in self._known.items():
+        for text, line in list(self._known.items()):
+            time.sleep(REST_S)
             for near in range(begin - len(line) + 1, end, 3):
                 if _alike(heard, line, near, begin, end, PROMISING):
                     for shift in range(near - 1, near + 2):
@@ -160,6 +179,8 @@ def _alike(heard: _Sound, line: _Sound, shift: int, begin: int, end: int, less: 
     if length_ms < SHORT_MS or last - first < 0.6 * min(end - begin, len(line)):
         return 0.0
     long = length_ms >= LONG_MS
+    if not long and last - first < 0.85 * len(line):
+        return 0.0
     loudness = heard.loudness.alike(first, last, line.loudness, shift)
     if loudness < (LOUDNESS_ALIKE if long else SHORT_LOUDNESS_ALIKE) - less:
         return 0.0
@@ -175,4 +196,4 @@ def _words(text: str, first: int, last: int, length: int) -> str:
     """The words between two steps of a line."""
     if first <= 0.1 * length and last >= 0.9 * length:
         return text
-    return "".join(word for word, begin in word_starts(text, length) if first - 5 <= begin < last - 5).strip()
+    return "".join(word for word, begin in word_starts(text, length) if first - _WORD <= begin < last - _WORD).strip()

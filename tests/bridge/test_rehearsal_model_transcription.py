@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from bridge.audio import decode, encode
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Model
 from tests.bridge.realtime_client import KEY, PCMU, SESSION, Client
@@ -41,6 +43,17 @@ async def test_it_writes_down_and_never_speaks(model: Model) -> None:
         await client.send("input_audio_buffer.clear")
         await client.next("input_audio_buffer.cleared")
         assert "response.created" not in client.names()
+
+
+async def test_it_knows_what_an_operator_says_through_a_microphone(model: Model) -> None:
+    model.lines.learn("I will look into it myself.", REPLY.audio)
+    softer = encode(array("h", (sample // 3 for sample in decode(REPLY.audio)[5:])))
+    async with Client(model, name="", intent="transcription") as client:
+        await client.send("session.update", session=transcription())
+        await client.next("session.updated")
+        await client.say(softer)
+        done = await client.next("conversation.item.input_audio_transcription.completed")
+        assert done["transcript"] == "I will look into it myself."
 
 
 async def test_a_model_in_the_address_makes_a_conversation_which_refuses(model: Model) -> None:

@@ -193,3 +193,24 @@ def test_listen_addresses() -> None:
 def test_loopback() -> None:
     assert all(map(is_loopback, ["localhost", "127.0.0.1", "127.9.9.9", "::1"]))
     assert not any(map(is_loopback, ["localhost.example.org", "10.0.0.1", "0.0.0.0", "127.0.0.1.nip.io"]))
+
+
+def test_what_speaks_written_words_can_be_chosen() -> None:
+    plain = Settings.from_environment({})
+    assert plain.say_voices == ("openai", "local")
+    assert (plain.openai_speech_model, plain.openai_speech_voice) == ("gpt-4o-mini-tts", "ash")
+    chosen = {"CORDBOARD_SAY": "Local, openai", "OPENAI_SPEECH_MODEL": "kokoro/v1.0", "OPENAI_SPEECH_VOICE": "af_sky"}
+    settings = Settings.from_environment(chosen)
+    assert settings.say_voices == ("local", "openai")
+    assert (settings.openai_speech_model, settings.openai_speech_voice) == ("kokoro/v1.0", "af_sky")
+    assert Settings.from_environment({"CORDBOARD_SAY": "local"}).say_voices == ("local",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("CORDBOARD_SAY", "festival"), ("CORDBOARD_SAY", "local,local"), ("OPENAI_SPEECH_VOICE", "two words")],
+)
+def test_a_voice_that_is_none_is_refused(key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({key: value})
+    assert refusal.value.key == key
