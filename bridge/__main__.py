@@ -33,10 +33,15 @@ environment:
   OPENAI_API_KEY         the AI; OPENAI_BASE_URL for a server that speaks the same protocol
   CORDBOARD_PUBLIC_URL   how Twilio reaches this machine (https://...), or instead
   NGROK_AUTHTOKEN        a tunnel made by ngrok
+  CORDBOARD_SAY          what speaks written words: openai, local, or openai,local
   CORDBOARD_HOME         where recordings, journal and log go
 
 exit status: 0 ended as asked, 2 a setting is missing or wrong, 3 a bridge runs here already.
 """
+
+
+_REHEARSED = ("CORDBOARD_HOME", "CORDBOARD_SAY")
+"""All that a rehearsal takes from the environment."""
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -72,7 +77,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
 def settings_for(given: argparse.Namespace, environment: dict[str, str]) -> Settings:
     """Environment and command line together. Raises SettingsError."""
     if given.rehearsal:
-        environment = {key: value for key, value in environment.items() if key == "CORDBOARD_HOME"}
+        environment = {key: value for key, value in environment.items() if key in _REHEARSED}
     settings = Settings.from_environment(environment)
     if settings.rehearsal and not given.rehearsal:
         raise SettingsError(

@@ -18,7 +18,7 @@ from operator import mul
 from pathlib import Path
 
 from bridge.audio import BYTES_PER_MS, decode, encode
-from bridge.engines.speech.sound import STRENGTH, without_silence
+from bridge.engines.speech.sound import REST_S, STRENGTH, without_silence
 from bridge.rehearsal.speech import word_starts
 from bridge.wav import mulaw_from_wav
 
@@ -46,8 +46,6 @@ _WORD = 8
 """Steps of a word that one may have missed and still know it."""
 
 MOST_LINES = 200
-REST_S = 0.0002
-"""After each line: `recognise` is made for a thread beside a loop, which would wait 5 ms for its turn."""
 
 log = logging.getLogger("cordboard.rehearsal")
 
@@ -142,6 +140,7 @@ class Recall:
         """The line that is most alike somewhere between two steps."""
         best: tuple[float, str, int] | None = None
         for text, line in list(self._known.items()):
+            # Made for a thread beside a loop, which would wait 5 ms for its turn.
             time.sleep(REST_S)
             for near in range(begin - len(line) + 1, end, 3):
                 if _alike(heard, line, near, begin, end, PROMISING):

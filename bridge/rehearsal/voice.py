@@ -6,7 +6,6 @@ speech program; where there is none, it is babbled for as long as it takes.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from bridge.audio import silence
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.local_voice import LocalVoice
 from bridge.engines.speech.sound import without_silence
+from bridge.engines.speech.workshop import Workshop
 from bridge.rehearsal.clips import AI_VOICE, shipped
 from bridge.rehearsal.speech import LONGEST_PAUSE_MS, SENTENCE_PAUSE_MS, babble, sentences, word_starts
 
@@ -39,7 +39,8 @@ class Voice:
     """One voice for all sessions. path: where programs are looked for, None for the system's PATH."""
 
     def __init__(self, path: str | None = None, patience_s: float = PATIENCE_S) -> None:
-        self._program = LocalVoice(_VOICES, path=path, limit_s=patience_s)
+        self._workshop = Workshop()
+        self._program = LocalVoice(_VOICES, path=path, limit_s=patience_s, workshop=self._workshop)
         self._cache: dict[str, bytes] = {}
 
     async def speak(self, text: str) -> Spoken:
@@ -62,7 +63,7 @@ class Voice:
 
     def close(self) -> None:
         """Ends the worker; what it is at takes well below a second."""
-        self._program.shut()
+        self._workshop.shut()
 
     async def _sentence(self, sentence: str, *, or_babble: bool) -> bytes:
         known = shipped().get(AI_VOICE, sentence) or self._cache.get(sentence)
@@ -74,7 +75,7 @@ class Voice:
             if not or_babble:
                 raise
             log.info("a sentence is babbled: %s", error)
-            return await asyncio.get_running_loop().run_in_executor(self._program.worker, babble, sentence)
+            return await self._workshop.do(lambda: babble(sentence))
         if len(self._cache) >= _CACHED_SENTENCES:
             del self._cache[next(iter(self._cache))]
         self._cache[sentence] = sound

@@ -61,16 +61,23 @@ def unknown_fields(value: object) -> set[str]:
 
 
 class Client:
-    """One session. ``events``: all that was received, in order."""
+    """One session with a model, or with that at an address. ``events``: all that was received, in order."""
 
     def __init__(
-        self, model: Model, *, key: str = KEY, name: str = "gpt-realtime-2.1", intent: str = "", headers: Any = None
+        self,
+        model: Model | str,
+        *,
+        key: str = KEY,
+        name: str = "gpt-realtime-2.1",
+        intent: str = "",
+        headers: Any = None,
     ) -> None:
         self.events: list[dict[str, Any]] = []
         self.raw: list[str] = []
         self.texts: dict[str, str] = {}
         self.close_code: int | None = None
-        self._model, self._name, self._intent = model, name, intent
+        self._url = model if isinstance(model, str) else model.url
+        self._name, self._intent = name, intent
         self._headers = {"Authorization": f"Bearer {key}"} | (headers or {})
         self._read = 0
 
@@ -79,7 +86,7 @@ class Client:
         try:
             query = {"intent": self._intent} if self._intent else {}
             query |= {"model": self._name} if self._name else {}
-            address = f"{self._model.url}/realtime"
+            address = f"{self._url}/realtime"
             self._ws = await self._http.ws_connect(address, params=query, headers=self._headers, max_msg_size=0)
         except aiohttp.ClientError:
             await self._http.close()

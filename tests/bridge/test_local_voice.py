@@ -16,6 +16,7 @@ from bridge.audio import decode
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.local_voice import PROGRAMS, LocalVoice
 from bridge.engines.speech.sound import LEVEL_DBFS, levelled, telephone_sound, without_silence
+from bridge.engines.speech.workshop import Workshop
 from tests.bridge.speech_program import install, level_db, tone, wav
 
 QUIET = array("h", bytes(2 * 16000))
@@ -80,6 +81,31 @@ async def test_a_program_that_cannot_be_run_is_told_in_words(program: Callable[[
     with pytest.raises(VoiceFailed, match="could not be run"):
         await voice.speak("Hello.")
     await voice.close()
+
+
+async def test_without_a_place_for_files_it_says_so(program: Callable[[str], str], temporary: Path) -> None:
+    temporary.rmdir()
+    voice = LocalVoice(path=program(""))
+    with pytest.raises(VoiceFailed, match="no place for speech"):
+        await voice.speak("Hello.")
+    await voice.close()
+
+
+async def test_shaping_a_long_sound_ends_when_nobody_wants_it_any_more() -> None:
+    workshop, begun = Workshop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def endless() -> tuple[array[int], int]:
+        loop.call_soon_threadsafe(begun.set)
+        return array("h", bytes(2 * 24000 * 600)), 24000
+
+    shaping = asyncio.ensure_future(workshop.shape(endless))
+    await begun.wait()
+    shaping.cancel()
+    # What comes next need not wait the half minute that ten minutes of sound take.
+    async with asyncio.timeout(10):
+        assert await workshop.do(lambda: "next") == "next"
+    await workshop.close()
 
 
 async def test_without_a_program_it_says_what_to_install() -> None:

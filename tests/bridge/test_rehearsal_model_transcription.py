@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.audio import decode, encode
 from bridge.rehearsal import scenario
+from bridge.rehearsal.child import open_rehearsal
 from bridge.rehearsal.model import Model
 from tests.bridge.realtime_client import KEY, PCMU, SESSION, Client
+from tests.bridge.speech_program import wav
 
 REPLY = scenario.load("billing").replies[0]
 VAD = {"type": "server_vad"}
@@ -91,3 +94,19 @@ async def test_sound_before_its_format_is_set_is_refused(model: Model) -> None:
         await client.next("session.created")
         await client.speak(REPLY.audio[:160])
         assert (await refusal(client))["param"] == "session.audio.input.format"
+
+
+async def test_the_rehearsals_process_learns_an_operators_lines_from_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "line.wav").write_bytes(wav(1, 1, 8000, 16, decode(REPLY.audio).tobytes()))
+    (tmp_path / "line.txt").write_text("I will look into it myself.\n", "utf-8")
+    monkeypatch.setenv("CORDBOARD_REHEARSAL_LINES", str(tmp_path))
+    async with open_rehearsal() as rehearsal:
+        address, key = rehearsal.model_url, rehearsal.api_key
+        async with Client(address, key=key, name="", intent="transcription") as client:
+            await client.send("session.update", session=transcription())
+            await client.next("session.updated")
+            await client.say(encode(array("h", (sample // 3 for sample in decode(REPLY.audio)[5:]))))
+            done = await client.next("conversation.item.input_audio_transcription.completed")
+            assert done["transcript"] == "I will look into it myself."

@@ -12,15 +12,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from bridge.engines.speech import LIMIT_S, VoiceFailed
-from bridge.engines.speech.sound import telephone_sound
+from bridge.engines.speech.workshop import Workshop
 from bridge.wav import samples_from_wav
 
-T = TypeVar("T")
 Command = Callable[[str, str, str], list[str]]
 """Arguments from the text's file, the WAV to write and the voice's name, "" for the program's own."""
 
@@ -56,17 +53,21 @@ class LocalVoice:
     """One voice, which speaks one text at a time; see `Voice`.
 
     voices: the voice to ask each program for. path: where programs are looked for, None for the
-    system's PATH. limit_s: longest a program may take.
+    system's PATH. limit_s: longest a program may take. workshop: one that it may share, and closes.
     """
 
     def __init__(
-        self, voices: Mapping[str, str] = OPERATOR_VOICES, *, path: str | None = None, limit_s: float = LIMIT_S
+        self,
+        voices: Mapping[str, str] = OPERATOR_VOICES,
+        *,
+        path: str | None = None,
+        limit_s: float = LIMIT_S,
+        workshop: Workshop | None = None,
     ) -> None:
         self._voices = voices
         self._path = path
         self._limit_s = limit_s
-        self.worker = ThreadPoolExecutor(1, "cordboard-voice")
-        """For what must not be done on the loop."""
+        self._workshop = workshop or Workshop()
 
     async def speak(self, text: str) -> bytes:
         """See `Voice.speak`. When it is cancelled the program is killed."""
@@ -74,7 +75,10 @@ class LocalVoice:
         name, program = next(((name, program) for name, program in found if program), ("", ""))
         if not program:
             raise VoiceFailed("The bridge's machine has no speech program: install flite or espeak-ng there.")
-        folder = tempfile.mkdtemp(prefix="cordboard-voice-")
+        try:
+            folder = tempfile.mkdtemp(prefix="cordboard-voice-")
+        except OSError as error:
+            raise VoiceFailed(f"The bridge's machine has no place for speech ({error.strerror}).") from error
         try:
             async with asyncio.timeout(self._limit_s):
                 sound = await self._spoken(name, program, folder, text)
@@ -83,29 +87,27 @@ class LocalVoice:
         except OSError as error:
             raise VoiceFailed(f"The speech program {name} could not be run ({error.strerror}).") from error
         finally:
-            # Behind what the worker may still do in the folder.
-            self.worker.submit(shutil.rmtree, folder, ignore_errors=True)
+            self._workshop.do_at_last(lambda: shutil.rmtree(folder, ignore_errors=True))
         if not sound:
             raise VoiceFailed(f"The speech program {name} made no sound of that.")
         return sound
 
     async def close(self) -> None:
         """See `Voice.close`."""
-        self.shut()
-
-    def shut(self) -> None:
-        """The same at once: what the worker is at takes well below a second."""
-        self.worker.shutdown()
+        await self._workshop.close()
 
     async def _spoken(self, name: str, program: str, folder: str, text: str) -> bytes:
         written, wav, voice = f"{folder}/text.txt", f"{folder}/speech.wav", self._voices.get(name, "")
         # To espeak-ng and say, double brackets would be commands.
         plain = text.replace("[[", "[ [")
-        await self._off_loop(lambda: Path(written).write_text(plain + "\n", "utf-8"))
+        await self._workshop.do(lambda: Path(written).write_text(plain + "\n", "utf-8", "replace"))
         told = {"CORDBOARD_TEXT": written, "CORDBOARD_WAV": wav, "CORDBOARD_VOICE": voice}
         if await self._run(program, *PROGRAMS[name](written, wav, voice), environment=os.environ | told) != 0:
             return b""
-        return await self._off_loop(lambda: _sound(wav))
+        try:
+            return await self._workshop.shape(lambda: samples_from_wav(Path(wav).read_bytes(), "speech.wav"))
+        except (FileNotFoundError, ValueError):
+            return b""
 
     async def _run(self, *command: str, environment: Mapping[str, str]) -> int:
         """The exit status."""
@@ -119,14 +121,3 @@ class LocalVoice:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-
-    async def _off_loop(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.worker, work)
-
-
-def _sound(path: str) -> bytes:
-    """A program's WAV as telephone sound; b"" when it wrote none."""
-    try:
-        return telephone_sound(*samples_from_wav(Path(path).read_bytes(), "speech.wav"))
-    except (OSError, ValueError):
-        return b""

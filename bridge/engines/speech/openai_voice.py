@@ -11,14 +11,13 @@ import asyncio
 import ssl
 import sys
 from array import array
-from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 import msgspec
 
 from bridge.engines.openai import BASE_URL, service_url, system_trust
 from bridge.engines.speech import LIMIT_S, VoiceFailed
-from bridge.engines.speech.sound import telephone_sound
+from bridge.engines.speech.workshop import Workshop
 
 RATE_HZ = 24_000
 MOST_CHARACTERS = 4096
@@ -46,7 +45,7 @@ class OpenAIVoice:
         self._tls = tls
         self._limit_s = limit_s
         self._http: aiohttp.ClientSession | None = None
-        self._worker = ThreadPoolExecutor(1, "cordboard-speech")
+        self._workshop = Workshop()
 
     async def speak(self, text: str) -> bytes:
         """See `Voice.speak`."""
@@ -55,7 +54,7 @@ class OpenAIVoice:
         try:
             async with asyncio.timeout(self._limit_s):
                 body = await self._asked(text)
-                sound = await asyncio.get_running_loop().run_in_executor(self._worker, _sound, body)
+                sound = await self._workshop.shape(lambda: _samples(body))
         except TimeoutError as error:
             raise VoiceFailed("OpenAI's speech service did not answer in time.") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -68,14 +67,16 @@ class OpenAIVoice:
         """See `Voice.close`."""
         if self._http is not None:
             await self._http.close()
-        self._worker.shutdown(cancel_futures=True)
+        await self._workshop.close()
 
     async def _asked(self, text: str) -> bytes:
         if self._http is None:
             # Only here, since it needs the loop that it will be used in.
             self._http = aiohttp.ClientSession(headers=self._headers)
         ask = {"model": self._model, "voice": self._voice, "input": text, "response_format": "pcm"}
-        tls = self._tls or (await self._trust() if self._url.startswith("https:") else True)
+        tls: ssl.SSLContext | bool = self._tls or True
+        if self._tls is None and self._url.startswith("https:"):
+            tls = await self._workshop.do(system_trust)
         async with self._http.post(self._url, json=ask, ssl=tls, allow_redirects=False) as response:
             if response.status != 200:
                 raise VoiceFailed(_refused(response.status, await response.content.read(65536), self._model))
@@ -87,9 +88,6 @@ class OpenAIVoice:
                 if len(body) > MOST_BYTES:
                     raise VoiceFailed("OpenAI's speech service sent far more sound than the words take.")
             return bytes(body)
-
-    async def _trust(self) -> ssl.SSLContext:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, system_trust)
 
 
 class _Error(msgspec.Struct):
@@ -120,8 +118,8 @@ def _refused(status: int, body: bytes, model: str) -> str:
     return f"OpenAI could not speak that (HTTP status {status})."
 
 
-def _sound(body: bytes) -> bytes:
+def _samples(body: bytes) -> tuple[array[int], int]:
     samples = array("h", body[: len(body) // 2 * 2])
     if sys.byteorder == "big":
         samples.byteswap()
-    return telephone_sound(samples, RATE_HZ)
+    return samples, RATE_HZ
