@@ -1,6 +1,6 @@
 """WAV files as telephone audio: any common rate in, 8 kHz mono mu-law out.
 
-Pure Python and not fast (about 25 ms for a second of 16 kHz audio): call it off the loop.
+Pure Python and not fast (about 35 ms for a second of audio): call it off the loop.
 Source: the RIFF/WAVE chunk layout; format codes of RFC 2361.
 """
 

@@ -50,7 +50,7 @@ OPERATOR_VOICES = {"flite": "rms", "espeak-ng": "en-us+m3"}
 
 
 class LocalVoice:
-    """One voice, which speaks one text at a time; see `Voice`.
+    """One voice for all calls; see `Voice`.
 
     voices: the voice to ask each program for. path: where programs are looked for, None for the
     system's PATH. limit_s: longest a program may take. workshop: one that it may share, and closes.
