@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -20,7 +21,7 @@ TELEPHONE_HZ = 8000
 LOWEST_HZ, HIGHEST_HZ = 4000, 192000
 
 _PCM, _FLOAT, _MULAW, _EXTENSIBLE = 1, 3, 7, 0xFFFE
-_BREATH = 128
+_BREATH = 256
 _CROSSINGS = 10
 """Zero crossings of the low-pass on either side: -60 dB a quarter of an octave above its edge."""
 
@@ -142,6 +143,11 @@ def _samples(code: int, bits: int, data: bytes, name: str) -> array[int]:
             if not all(map(math.isfinite, values)):
                 raise ValueError(f"{name} holds values that are no sound")
             return array("h", (max(-32768, min(32767, round(value * 32767))) for value in values))
+        case _, 16:
+            samples = array("h", data)
+            if sys.byteorder == "big":
+                samples.byteswap()
+            return samples
         case _, 8:
             return array("h", ((byte - 128) << 8 for byte in data))
         case _, _:

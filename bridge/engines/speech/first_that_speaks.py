@@ -59,7 +59,7 @@ class FirstThatSpeaks:
             async with asyncio.timeout(left_s):
                 return await last.speak(text)
         except TimeoutError as error:
-            raise VoiceFailed("No voice spoke in time.") from error
+            raise VoiceFailed("No voice spoke in time: say less at once.") from error
 
     async def close(self) -> None:
         """See `Voice.close`."""

@@ -29,6 +29,7 @@ _QUIET = 12
 
 _HIGHEST_PEAK = 28000
 _BLOCK = TELEPHONE_HZ // 50
+_BREATH = 16 * _BLOCK
 
 
 def telephone_sound(samples: array[int], rate_hz: int, given_up: threading.Event | None = None) -> bytes:
@@ -70,7 +71,8 @@ def levelled(samples: array[int], breathe: Callable[[], object] = lambda: None) 
     """
     powers = []
     for at in range(0, len(samples), _BLOCK):
-        breathe()
+        if at % _BREATH == 0:
+            breathe()
         block = samples[at : at + _BLOCK]
         powers.append(sum(map(mul, block, block)) / _BLOCK)
     loudest = max(powers, default=0.0)
@@ -79,8 +81,8 @@ def levelled(samples: array[int], breathe: Callable[[], object] = lambda: None) 
         return samples
     gain = 32768 * 10 ** (LEVEL_DBFS / 20) / math.sqrt(sum(voiced) / len(voiced))
     out = array("h")
-    for at in range(0, len(samples), _BLOCK):
+    for at in range(0, len(samples), _BREATH):
         breathe()
-        scaled = (round(s * gain) for s in samples[at : at + _BLOCK])
+        scaled = (round(s * gain) for s in samples[at : at + _BREATH])
         out.extend(max(-_HIGHEST_PEAK, min(_HIGHEST_PEAK, sample)) for sample in scaled)
     return out
