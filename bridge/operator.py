@@ -29,6 +29,9 @@ HOLD_AHEAD_MS = 2000
 MAX_TOLD_CHARS = 2000
 """Of what an operator said, an AI is told the newest this much at hand-back."""
 
+AGAIN_S = 5.0
+"""After a transcriber was lost, another is tried for what is said this much later."""
+
 SILENCE_MARK = "silent-"
 """Marks of ours that stand for no audio: the carrier returns one once it has nothing left to play."""
 
@@ -49,6 +52,7 @@ class Operator:
         self._said: list[str] = []
         self._transcriber: Transcriber | None = None
         self._transcribers = 0
+        self._again_s = 0.0
 
     # ── taking over ──
 
@@ -96,7 +100,7 @@ class Operator:
 
     def _write_down(self, mulaw: bytes, at_ms: int) -> None:
         if self._transcriber is None:
-            if self._live.house.transcriber is None:
+            if self._live.house.transcriber is None or self._live.loop.time() < self._again_s:
                 return
             self._transcriber = self._live.house.transcriber()
             self._transcribers += 1
@@ -108,6 +112,9 @@ class Operator:
             await transcriber.run(_Words(self._live, self._transcribers, partial(self._heard, self._said)))
         except EngineLost as lost:
             log.warning("an operator's words are not written down (fatal: %s)", lost.fatal)
+            if self._transcriber is transcriber and not lost.fatal:
+                self._transcriber = None
+                self._again_s = self._live.loop.time() + AGAIN_S
             self._live.trouble("not written down", f"{lost} Your words reach the caller, but are not written down.")
 
     def _heard(self, said: list[str], text: str) -> None:

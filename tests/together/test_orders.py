@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_view
 
-from bridge import control
+from bridge import control, operator
 from bridge.audio import FRAME_BYTES
-from bridge.control import Floor, Party, TurnKind, TurnState, TurnView
+from bridge.control import Floor, Party, ToolState, TurnKind, TurnState, TurnView
 from bridge.engines.speech import VoiceFailed
+from bridge.house import ToolResult
 from bridge.rehearsal.model_session import Session as ModelSession
 
 from .desk import Desk
@@ -274,5 +276,84 @@ async def test_the_ai_is_not_told_what_was_typed_in_a_privacy_hold(house: House,
         assert await desk.do(control.HandBack, call_id=call_id) == ""
         await house.model.until(lambda: any("Do not greet" in text for text in told(house)))
         assert not any("4711" in str(message) for message in house.ai.received)
+        line.hang_up()
+        await line.ended
+
+
+async def test_a_transcriber_lost_while_somebody_speaks_is_replaced(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "AGAIN_S", 0.0)
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        await speak(desk, clip(0).audio)
+        await desk.until(lambda store: whole(desk))
+        await house.scribe.leave(1011, "gone")
+        await desk.until(lambda store: any("not written down" in notice.text for notice in store.notices))
+        await speak(desk, clip(1).audio)
+        await desk.until(lambda store: [turn.text for turn in whole(desk)] == [clip(0).text, clip(1).text])
+        line.hang_up()
+        await line.ended
+
+
+async def test_a_tool_at_work_during_a_whole_take_over_is_answered_after_it(house: House) -> None:
+    switchboard = house.bridge.switchboard
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    real = switchboard.house.run_tool
+
+    async def slow(name: str, arguments: str) -> ToolResult:
+        begun.set()
+        await may_end.wait()
+        return await real(name, arguments)
+
+    switchboard.house = replace(switchboard.house, run_tool=slow)
+    async with house.desk() as desk, house.desk("Bob") as other:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        line.say(clip(0).audio, clip(0).text)
+        await house.model.until(lambda: len(house.ai.said) == 2)
+        await desk.until(lambda store: desk.call().view.activity == "Listening")
+        line.say(clip(1).audio, clip(1).text)
+        await begun.wait()
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        assert "Ann already has the floor" in await other.do(control.TakeOver, call_id=call_id)
+        await desk.talk(WORD)
+        await line.until(lambda line: WORD in bytes(line.heard))
+        spoken = len(house.ai.said)
+        may_end.set()
+        await house.model.until(lambda: any("function_call_output" in str(message) for message in house.ai.received))
+        await other.until(lambda store: all(tool.state is ToolState.DONE for tool in other.call().tools.values()))
+        assert len(house.ai.said) == spoken
+        assert await desk.do(control.HandBack, call_id=call_id) == ""
+        await house.model.until(lambda: len(house.ai.said) == spoken + 1)
+        line.hang_up()
+        await line.ended
+
+
+async def test_the_silence_after_a_take_over_is_counted_from_that_take_over(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        for _ in range(2):
+            assert await desk.do(control.TakeOver, call_id=call_id) == ""
+            assert await desk.do(control.HandBack, call_id=call_id) == ""
+        session = house.bridge.switchboard.sessions[call_id]
+        first, second = await desk.until(
+            lambda store: (
+                [t for t in desk.call().take_overs.values() if t.silent_ms is not None][1:]
+                and list(desk.call().take_overs.values())
+            )
+        )
+        now_ms = session.live.now_ms()
+        session.picture.take_overs["1"] = replace_view(first, silent_ms=None)
+        session._operator.ai_is_silent("1")
+        silent_ms = session.picture.take_overs["1"].silent_ms
+        assert silent_ms is not None and silent_ms >= now_ms - first.at_ms
+        assert second.at_ms >= first.at_ms
         line.hang_up()
         await line.ended
