@@ -48,6 +48,10 @@ class Line:
         self.ears: dict[str, Ear] = {}
         self.talkers: dict[str, str] = {}
         """The console that speaks, by item of an operator's speech."""
+
+        self.unkept: set[str] = set()
+        """Items that only the caller hears: tones that tell a card's number, or were pressed in a privacy hold."""
+
         self._stream = stream
         self._picture = picture
         self._recorder = recorder
@@ -128,6 +132,8 @@ class Line:
 
     def _hear(self, heard: list[Heard]) -> None:
         for piece in heard:
+            if piece.item_id in self.unkept:
+                continue
             voice = voice_of(piece.item_id)
             for ear in self.ears.values():
                 ear(Side.LINE, round(piece.start_ms), piece.audio, self.talkers.get(piece.item_id, ""))

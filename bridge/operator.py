@@ -190,9 +190,12 @@ class Operator:
         """Tones to the other side, on the stream."""
         live = self._live
         self._pressed += 1
-        if live.line is not None:
-            live.line.speak(f"{KEYS}{self._pressed}", keypad.tones(keys))
+        item_id = f"{KEYS}{self._pressed}"
         shown = keypad.masked(keys, live.call.private)
+        if live.line is not None:
+            if shown != keys:
+                live.line.unkept.add(item_id)
+            live.line.speak(item_id, keypad.tones(keys))
         live.picture.keys(Party.OPERATOR, shown, live.now_ms())
         if live.engine is not None:
             live.engine.tell(f"A human colleague pressed keys on the keypad: {' '.join(shown)}")

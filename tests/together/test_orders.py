@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replace_view
 
-from bridge import control, operator
+from bridge import control, keypad, operator
 from bridge.audio import FRAME_BYTES
-from bridge.control import Floor, Party, ToolState, TurnKind, TurnState, TurnView
+from bridge.control import Floor, Party, Recording, ToolState, TurnKind, TurnState, TurnView
 from bridge.engines.speech import VoiceFailed
 from bridge.house import ToolResult
 from bridge.rehearsal.model_session import Session as ModelSession
 
 from .desk import Desk
 from .house import House, clip, open_house, speaking
+from .sound import read_wav
 from .test_calls import live
 from .test_operator_words import speak, told_by
 
@@ -357,3 +358,20 @@ async def test_the_silence_after_a_take_over_is_counted_from_that_take_over(hous
         assert second.at_ms >= first.at_ms
         line.hang_up()
         await line.ended
+
+
+async def test_the_tones_of_a_card_number_reach_the_caller_and_no_recording(house: House) -> None:
+    card = "4111111111111111"
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        for keys in ("42", card):
+            assert await desk.do(control.PressKeys, call_id=call_id, keys=keys) == ""
+        await line.until(lambda line: keypad.tones(card) in bytes(line.heard))
+        line.hang_up()
+        await line.ended
+        await desk.until(lambda store: desk.call().view.recording is Recording.DONE)
+        sound = read_wav(Path(desk.call().view.recording_path))
+    assert keypad.tone("2").rstrip(b"\xff") in sound.line and keypad.tone("1").rstrip(b"\xff") not in sound.line
