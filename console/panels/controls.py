@@ -110,18 +110,12 @@ class ControlsPanel(QFrame):
         writing.setSpacing(theme.px(10))
         writing.addWidget(segments)
         writing.addWidget(self.line, 1)
-        self._verbs = FlowLayout(theme.px(GAP_PX))
-        self._danger = QHBoxLayout()
-        self._danger.setSpacing(theme.px(GAP_PX))
-        self._danger.addLayout(self._verbs, 1)
+        self._verbs = FlowLayout(theme.px(GAP_PX), ends=True)
         for action in BUTTONS:
             button = KeyButton(ROLES[action.role])
             button.clicked.connect(lambda _=False, name=action.name: self._do(name))
             self.buttons[action.name] = button
-            if action.role is Role.DANGER:
-                self._danger.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
-            else:
-                self._verbs.addWidget(button)
+            self._verbs.addWidget(button)
         # The clock of a take-over starts when the button goes down.
         self.buttons["take_over"].pressed.connect(self._on_air.key_pressed)
         self.status.setObjectName("status")
@@ -132,7 +126,7 @@ class ControlsPanel(QFrame):
         column.setSpacing(theme.px(11))
         column.addLayout(writing)
         column.addWidget(self.status)
-        column.addLayout(self._danger)
+        column.addLayout(self._verbs)
         self.line.setAccessibleName(self.tr("What to tell the AI"))
 
     # ── intents ──
@@ -303,19 +297,19 @@ class ControlsPanel(QFrame):
         self._arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keys give way before a second line is begun."""
+        """Keys give way before a second line is begun, the longest first."""
         super().resizeEvent(event)
         self._arrange()
 
     def _arrange(self) -> None:
         room = self.width() - 2 * theme.px(SIDE_PX) - theme.px(GAP_PX) * (len(self.buttons) - 1)
-        buttons = self.buttons.values()
-        whole = sum(button.whole_width() for button in buttons)
-        bare = sum(button.bare_width() for button in buttons)
-        # In two lines there is room for the keys again.
-        key_shown = whole <= room or bare > room
-        for button in (*buttons, *self.modes.values()):
-            button.set_key_shown(key_shown)
+        too_much = sum(button.whole_width() for button in self.buttons.values()) - room
+        for button in sorted(self.buttons.values(), key=KeyButton.key_width, reverse=True):
+            button.set_key_shown(too_much <= 0)
+            if too_much > 0:
+                too_much -= button.key_width()
+        for button in self.modes.values():
+            button.set_key_shown(too_much <= 0)
 
     def _refresh_status(self) -> None:
         text, role = self._status()

@@ -13,6 +13,7 @@ from console.on_air import OnAir, TalkMode
 from console.sound import MicState, Sound
 from console.telephone import spaced
 from console.widgets.flow_layout import FlowLayout
+from console.widgets.flowing_label import FlowingLabel
 from console.widgets.key_button import KeyButton, key_words
 from console.widgets.level import Level
 from console.widgets.on_air_sign import OnAirSign, Shape
@@ -30,74 +31,58 @@ class OnAirPanel(QFrame):
         self._on_air = on_air
         self._sound = sound
         self._told = ""
-        self.speaking = QWidget()
+        self._dressed = ""
         self.sign = OnAirSign()
-        self.words = QLabel()
+        self.words = FlowingLabel("strong")
         self.microphone = QLabel()
         self.mic_level = Level("danger", self.tr("Microphone level"))
-        self.timing = QLabel()
+        self.timing = FlowingLabel("dim")
         self.mute = KeyButton()
-        self.show_call = KeyButton("quiet")
-        self.listening = QWidget()
-        self.heard = QLabel()
+        self.show_call = KeyButton()
+        self.heard = FlowingLabel("strong")
         self.caller_level = Level("caller", self.tr("Caller's level"))
         self.line_level = Level("ai", self.tr("Level of what the caller hears"))
-        self.queue = QLabel()
-        self.stop = KeyButton("quiet")
+        self.queue = FlowingLabel("dim")
+        self.stop = KeyButton()
         self._build()
         on_air.changed.connect(self.refresh)
         sound.changed.connect(self.refresh)
         theme.notifier().changed.connect(self._dress)
-        self._dress()
         self.refresh()
 
     def _build(self) -> None:
-        for label in (self.microphone, self.timing, self.queue):
-            label.setProperty("role", "dim")
-        for label in (self.words, self.heard):
-            label.setProperty("role", "strong")
+        self.microphone.setProperty("role", "dim")
         for button in (self.mute, self.show_call, self.stop):
             button.set_compact()
         self.mute.clicked.connect(lambda: self.act_wanted.emit("mute_microphone"))
         self.stop.clicked.connect(self._stop_listening)
         self.show_call.clicked.connect(lambda: self._desk.select(self._on_air.has_floor_of))
-        speaking = FlowLayout(theme.px(10))
-        speaking.addWidget(self.sign)
         self._device = _together(self.microphone, self.mic_level)
-        speaking.addWidget(self._device)
-        speaking_widgets: tuple[QWidget, ...] = (self.mute, self.show_call, self.words, self.timing)
-        for widget in speaking_widgets:
-            speaking.addWidget(widget)
-        self.speaking.setLayout(speaking)
-        hearing = FlowLayout(theme.px(10))
-        hearing.addWidget(self.heard)
-        self._levels = [
-            _together(_dim(self.tr("Caller")), self.caller_level),
-            _together(_dim(self.tr("Line")), self.line_level),
-        ]
-        for widget in (*self._levels, self.queue, self.stop):
-            hearing.addWidget(widget)
-        self.listening.setLayout(hearing)
+        self._caller = _together(_dim(self.tr("Caller")), self.caller_level)
+        self._line = _together(_dim(self.tr("Line")), self.line_level)
+        flow = FlowLayout(theme.px(10))
+        self._speaking: tuple[QWidget, ...] = (
+            *(self.sign, self._device, self.mute, self.words, self.show_call, self.timing),
+        )
+        self._listening: tuple[QWidget, ...] = (self.heard, self._caller, self._line, self.queue, self.stop)
+        for widget in (*self._speaking, *self._listening):
+            flow.addWidget(widget)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.px(16), theme.px(8), theme.px(16), theme.px(8))
-        column.setSpacing(theme.px(7))
-        column.addWidget(self.speaking)
-        column.addWidget(self.listening)
+        column.setContentsMargins(*(theme.px(side) for side in (16, 8, 16, 8)))
+        column.addLayout(flow)
 
     # ── looks ──
 
     def refresh(self) -> None:
         """Say what holds now; cheap when nothing changed."""
         floor, listens = self._on_air.has_floor_of, self._on_air.listening_to
+        for widget in (*(() if floor else self._speaking), *(() if listens else self._listening)):
+            widget.hide()
         if floor:
             self._refresh_speaking(floor)
         if listens:
-            self._refresh_listening(listens)
-        self.stop.setVisible(listens != floor)
-        self.listening.setVisible(bool(listens))
-        if self.speaking.isHidden() == bool(floor):
-            self.speaking.setVisible(bool(floor))
-            self._dress()
+            self._refresh_listening(listens, floor)
+        self._dress()
         self.setVisible(bool(floor or listens))
 
     def tick(self) -> None:
@@ -111,14 +96,15 @@ class OnAirPanel(QFrame):
     def _refresh_speaking(self, floor: str) -> None:
         sign, shape, words = self._state(floor)
         self.sign.set(sign, shape)
-        _say(self.words, words)
+        self.sign.show()
+        self.words.say(words)
         live = self._sound.mic in LIVE
         device = self._sound.input
-        _say(self.microphone, device.name if device is not None and live else "")
+        self.microphone.setText(device.name if device is not None and live else "")
         self._device.setVisible(live)
         silent_ms, voice_ms = self._on_air.timing
         told = self.tr("AI silent after {silent} · your voice after {voice}")
-        _say(self.timing, told.format(silent=_ms(silent_ms), voice=_ms(voice_ms)))
+        self.timing.say(told.format(silent=_ms(silent_ms), voice=_ms(voice_ms)))
         action = BY_NAME["mute_microphone"]
         look = action.other if self._on_air.muted and action.other is not None else action.look
         self.mute.set_face(
@@ -141,7 +127,7 @@ class OnAirPanel(QFrame):
         who, key = self._who(floor), key_words(BY_NAME["mute_microphone"].key)
         if mic in sound_words.MIC_TROUBLES:
             title = QCoreApplication.translate(sound_words.CONTEXT, sound_words.MIC_TROUBLES[mic].title)
-            return title, Shape.TRIANGLE, self.tr("{who} hears silence; the AI is silent too.").format(who=who)
+            return title, Shape.TRIANGLE, self.tr("{who} hears nothing from you, and the AI is silent.").format(who=who)
         if mic is MicState.OPENING:
             words = self.tr("{who} hears nothing from you until your microphone is open.")
             return self.tr("Opening the microphone…"), Shape.RING, words.format(who=who)
@@ -165,24 +151,25 @@ class OnAirPanel(QFrame):
             words = self.tr("{who} hears nothing from you. Press {key} to speak.")
         return self.tr("Muted"), Shape.CROSSED, words.format(who=who, key=key)
 
-    def _refresh_listening(self, listens: str) -> None:
-        speaker = self._sound.speaker
-        trouble = sound_words.SPEAKER_TROUBLES.get(speaker)
-        for level in self._levels:
-            level.setVisible(trouble is None)
-        if trouble is None:
-            theme.set_role(self.heard, "strong")
-            _say(self.heard, self.tr("Listening to {who}").format(who=self._who(listens)))
-        else:
-            words = (trouble.happened, trouble.remedy)
+    def _refresh_listening(self, listens: str, floor: str) -> None:
+        trouble = sound_words.SPEAKER_TROUBLES.get(self._sound.speaker)
+        self._caller.setVisible(trouble is None)
+        # While one speaks, the line is one's own voice.
+        self._line.setVisible(trouble is None and not floor)
+        if trouble is not None:
             theme.set_role(self.heard, "danger")
-            _say(self.heard, " ".join(QCoreApplication.translate(sound_words.CONTEXT, each) for each in words))
+            happened = QCoreApplication.translate(sound_words.CONTEXT, trouble.happened)
+            key = key_words(BY_NAME["sound"].ctrl_key)
+            self.heard.say(self.tr("{happened} {key} says what to do.").format(happened=happened, key=key))
+        else:
+            theme.set_role(self.heard, "strong")
+            words = self.tr("Listening to {who}").format(who=self._who(listens))
+            self.heard.say("" if listens == floor else words)
         names = ", ".join(self._who(call_id) for call_id in self._on_air.queue)
-        _say(self.queue, self.tr("then {calls}").format(calls=names) if names else "")
-        self.queue.setVisible(bool(names))
-        action = BY_NAME["listen"]
+        self.queue.say(self.tr("then {calls}").format(calls=names) if names else "")
         here = listens == self._desk.selected
-        self.stop.set_face(self.tr("Stop listening"), action.key if here else "")
+        self.stop.set_face(self.tr("Stop listening"), BY_NAME["listen"].key if here else "")
+        self.stop.setVisible(listens != floor)
 
     def _stop_listening(self) -> None:
         self._desk.select(self._on_air.listening_to)
@@ -194,13 +181,14 @@ class OnAirPanel(QFrame):
 
     def _dress(self) -> None:
         colours = theme.current()
-        speaks = not self.speaking.isHidden()
-        role = "danger" if speaks else "caller"
+        floor = bool(self._on_air.has_floor_of)
+        role = self.sign.role if floor else "caller"
         edge = f"border-left: {theme.px(5)}px solid {colours.role(role).name()};"
-        ground = colours.soft("danger").name() if speaks else colours.panel.name()
-        self.setStyleSheet(
-            f"QFrame#on_air {{ background: {ground}; {edge} border-bottom: 1px solid {colours.line.name()}; }}"
-        )
+        ground = colours.soft(role).name() if floor else colours.panel.name()
+        told = f"QFrame#on_air {{ background: {ground}; {edge} border-bottom: 1px solid {colours.line.name()}; }}"
+        if told != self._dressed:
+            self._dressed = told
+            self.setStyleSheet(told)
 
 
 LIVE = (MicState.ON_AIR, MicState.MUTED)
@@ -222,11 +210,6 @@ def _dim(words: str) -> QLabel:
     label = QLabel(words)
     label.setProperty("role", "dim")
     return label
-
-
-def _say(label: QLabel, words: str) -> None:
-    if label.text() != words:
-        label.setText(words)
 
 
 def _ms(took_ms: float | None) -> str:

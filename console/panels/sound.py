@@ -63,11 +63,11 @@ class SoundPanel(QDialog):
         self.tone.set_face(self.tr("Test tone"), "", self.tr("One second to the chosen loudspeaker."))
         self.tone.clicked.connect(lambda: self._sound.play_tone())
         self.hotkeys.setText(
-            self.tr("{talk} speaks and {panic} takes over, also while another program has the keyboard").format(
+            self.tr("{talk} speaks, {panic} takes over").format(
                 talk=key_words(Hotkey.TALK), panic=key_words(Hotkey.PANIC)
             )
         )
-        self.hotkeys.setAccessibleName(self.tr("Keys outside of this window"))
+        self.hotkeys.setAccessibleName(self.tr("Keys while another program has the keyboard"))
         self.hotkeys.clicked.connect(self._switch_hotkeys)
         advice = _words()
         advice.setText(
@@ -104,7 +104,7 @@ class SoundPanel(QDialog):
                 (self.push, hold, lambda: self._set_mode(TalkMode.PUSH)),
             ),
         )
-        self._heading(grid, self.tr("Keys outside of this window"))
+        self._heading(grid, self.tr("Keys while another program has the keyboard"))
         self._row(grid, self.hotkeys)
         self._row(grid, self.hotkeys_state)
         grid.setRowStretch(grid.rowCount(), 1)
@@ -112,6 +112,7 @@ class SoundPanel(QDialog):
         scroll.setWidget(body)
         scroll.setWidgetResizable(True)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         close = KeyButton()
         close.set_face(self.tr("Close"), "Esc")
         close.clicked.connect(self.close)
@@ -159,8 +160,9 @@ class SoundPanel(QDialog):
         self.refresh()
         window = self.parentWidget()
         room_px = window.height() - theme.px(60) if window is not None else theme.px(700)
-        wanted = self._body.sizeHint().height() + theme.px(70)
-        self.resize(max(theme.px(520), self._body.sizeHint().width()), min(room_px, wanted))
+        width = max(theme.px(540), self._body.minimumSizeHint().width())
+        # Room for the sentences of whatever may fail while it is open.
+        self.resize(width, min(room_px, self._body.heightForWidth(width) + theme.px(130)))
         self.show()
 
     def closeEvent(self, event: QCloseEvent) -> None:

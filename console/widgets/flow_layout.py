@@ -9,11 +9,13 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 class FlowLayout(QLayout):
     """Each widget has the width of its hint, or of the whole line where that is wider; hidden ones take no room.
 
-    gap_px: between widgets and between lines. No margins of its own.
+    gap_px: between widgets and between lines. ends: the last one stands at the right end of its line.
+    No margins of its own.
     """
 
-    def __init__(self, gap_px: int, parent: QWidget | None = None) -> None:
+    def __init__(self, gap_px: int, parent: QWidget | None = None, *, ends: bool = False) -> None:
         super().__init__(parent)
+        self._ends = ends
         self._items: list[QLayoutItem] = []
         self._gap_px = gap_px
 
@@ -55,9 +57,12 @@ class FlowLayout(QLayout):
     def setGeometry(self, rect: QRect) -> None:
         super().setGeometry(rect)
         top = rect.top()
+        last = next(reversed(self._shown()), None)
         for height, line in self._lines(rect.width()):
             left = rect.left()
             for item, width in line:
+                if self._ends and item is last:
+                    left = rect.right() + 1 - width
                 tall = item.heightForWidth(width) if item.hasHeightForWidth() else item.sizeHint().height()
                 item.setGeometry(QRect(QPoint(left, top + (height - tall) // 2), QSize(width, tall)))
                 left += width + self._gap_px

@@ -60,9 +60,9 @@ class KeyButton(PushButton):
         """How wide it would like to be, with its key."""
         return self._width(self._key)
 
-    def bare_width(self) -> int:
-        """How wide it is without its key."""
-        return self._width("")
+    def key_width(self) -> int:
+        """How much narrower it is without its key."""
+        return self._width(self._key) - self._width("")
 
     def set_compact(self) -> None:
         """The smaller measure, for a button inside a segmented choice or the top bar."""

@@ -39,6 +39,11 @@ class OnAirSign(QWidget):
             self.updateGeometry()
             self.update()
 
+    @property
+    def role(self) -> str:
+        """The colour role: red for what is on air and for what does not work."""
+        return "danger" if self.shape in (Shape.DISC, Shape.TRIANGLE) else "operator"
+
     def sizeHint(self) -> QSize:
         words = QFontMetrics(theme.font(15, 700)).horizontalAdvance(self.text)
         return QSize(px(14) + px(13) + px(9) + words + px(15), px(34))
@@ -46,11 +51,12 @@ class OnAirSign(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         colours = theme.current()
         filled = self.shape is Shape.DISC
-        ink = colours.on_fill if filled else colours.danger
+        role = self.role
+        ink = colours.on_fill if filled else colours.role(role)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(colours.danger, px(1.5)))
-        painter.setBrush(colours.danger if filled else colours.panel)
+        painter.setPen(QPen(colours.role(role), px(1.5)))
+        painter.setBrush(colours.role(role) if filled else colours.panel)
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), px(7), px(7))
         size, middle = float(px(13)), self.height() / 2
         box = QRectF(px(14), middle - size / 2, size, size)
