@@ -54,6 +54,9 @@ USUAL_PX = QSize(1440, 900)
 DETAILS_FROM_PX = 1240
 """The right column needs a window this wide; below it is the first to go."""
 
+WAVEFORM_FROM_PX = 270
+"""The waveform needs a centre this tall."""
+
 
 class Window(QMainWindow):
     """quit_wanted(): somebody closed the window. again_wanted(): try the bridge again.
@@ -124,7 +127,8 @@ class Window(QMainWindow):
         column = QVBoxLayout(call_page)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.header, _line(), self.waveform, _line()):
+        self._under_waveform = _line()
+        for widget in (self.header, _line(), self.waveform, self._under_waveform):
             column.addWidget(widget)
         column.addWidget(self.conversation, 1)
         self._call_page = call_page
@@ -134,6 +138,8 @@ class Window(QMainWindow):
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        # Where there is too little height, what is read gives way and not what is pressed.
+        self.centre.setMinimumHeight(theme.px(40))
         column.addWidget(self.centre, 1)
         column.addWidget(_line())
         column.addWidget(self.controls)
@@ -327,6 +333,7 @@ class Window(QMainWindow):
             self.lost.refresh()
             self.on_air.refresh()
             self.microphone.tick()
+            self._lay_out_waveform()
             if self.centre.currentWidget() is self.empty:
                 self.empty.refresh()
         moving = call is not None and call.view.phase is not Phase.ENDED and self.isVisible() and not self.isMinimized()
@@ -411,6 +418,11 @@ class Window(QMainWindow):
         shown = self._details_wanted and self.width() >= self._details_from() and self._desk.call is not None
         self.details.setVisible(shown)
         self.actions_by_name["details"].setChecked(shown)
+
+    def _lay_out_waveform(self) -> None:
+        """Where both do not fit, what is said matters more than how it looks."""
+        for widget in (self.waveform, self._under_waveform):
+            widget.setVisible(self.centre.height() >= theme.px(WAVEFORM_FROM_PX))
 
     def _grey_menu(self) -> None:
         for row in ACTIONS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bridge.control import Verb
 from console import theme
@@ -58,20 +58,23 @@ class Keypad(QFrame):
             for column, key in enumerate(line):
                 button = KeyButton()
                 button.set_face(key)
-                button.setMinimumSize(theme.px(66), theme.px(42))
+                button.setMinimumSize(theme.px(66), theme.px(36))
                 button.clicked.connect(lambda _=False, key=key: self.press(key))
                 grid.addWidget(button, row, column)
                 self.keys[key] = button
         close = KeyButton("quiet")
+        close.set_compact()
         close.set_face(self.tr("Close"), "Esc")
         close.clicked.connect(self.close_now)
         column_layout = QVBoxLayout(self)
         column_layout.setContentsMargins(*(theme.px(14),) * 4)
         column_layout.setSpacing(theme.px(9))
-        for widget in (self.sent, self.hint):
-            column_layout.addWidget(widget)
+        top = QHBoxLayout()
+        top.addWidget(self.sent, 1)
+        top.addWidget(close)
+        column_layout.addLayout(top)
         column_layout.addLayout(grid)
-        column_layout.addWidget(close, 0, Qt.AlignmentFlag.AlignHCenter)
+        column_layout.addWidget(self.hint)
 
     # ── intents ──
 

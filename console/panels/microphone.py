@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from console import sound_words, theme
 from console.desk import Desk
 from console.link import monotonic_ms
 from console.on_air import PATIENCE_S, OnAir
 from console.sound import Sound
+from console.telephone import spaced
 from console.widgets.flow_layout import FlowLayout
 from console.widgets.key_button import KeyButton
+from console.widgets.on_air_sign import OnAirSign, Shape
 
 
 class MicrophoneBanner(QFrame):
@@ -26,6 +28,7 @@ class MicrophoneBanner(QFrame):
         self._desk = desk
         self._on_air = on_air
         self._sound = sound
+        self.sign = OnAirSign()
         self.words = QLabel()
         self.until_hold = QLabel()
         self.use = KeyButton("primary")
@@ -51,10 +54,14 @@ class MicrophoneBanner(QFrame):
         choices = FlowLayout(theme.px(8))
         for widget in (self.use, self.hold, self.hand_back, self.until_hold):
             choices.addWidget(widget)
+        told = QHBoxLayout()
+        told.setSpacing(theme.px(12))
+        told.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignTop)
+        told.addWidget(self.words, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.px(16), theme.px(9), theme.px(16), theme.px(10))
         column.setSpacing(theme.px(8))
-        column.addWidget(self.words)
+        column.addLayout(told)
         column.addLayout(choices)
 
     def refresh(self) -> None:
@@ -64,9 +71,12 @@ class MicrophoneBanner(QFrame):
             return
         trouble = sound_words.MIC_TROUBLES.get(self._sound.mic)
         if trouble is not None:
+            self.sign.set(QCoreApplication.translate(sound_words.CONTEXT, trouble.title), Shape.TRIANGLE)
             happened = QCoreApplication.translate(sound_words.CONTEXT, trouble.happened)
-            words = self.tr("{happened} The caller hears silence, and the AI is silent too. Choose what to do:")
-            self.words.setText(words.format(happened=happened))
+            words = self.tr("{happened} {who} hears silence, and the AI is silent too. Choose what to do:")
+            call = self._desk.store.calls.get(self._on_air.has_floor_of)
+            who = (spaced(call.view.number) if call is not None else "") or self.tr("The caller")
+            self.words.setText(words.format(happened=happened, who=who))
         other = self._on_air.other_input
         self.use.setVisible(other is not None)
         if other is not None:

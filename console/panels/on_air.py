@@ -83,7 +83,8 @@ class OnAirPanel(QFrame):
         if listens:
             self._refresh_listening(listens, floor)
         self._dress()
-        self.setVisible(bool(floor or listens))
+        # A microphone that fails has a banner of its own.
+        self.setVisible(bool(floor or listens) and self._on_air.lost_since_ms is None)
 
     def tick(self) -> None:
         """Let the meters follow; once a frame."""
