@@ -51,6 +51,7 @@ class Sound(QObject):
         self._loudspeaker.split = settings.split
         self._recorded = bytearray()
         self._checking = ""
+        self._check_failed: MicState | None = None
         self._told: tuple[object, ...] = ()
         self._looks = QTimer(self, interval=FIRST_LOOKS_MS)
         self._looks.timeout.connect(self.look)
@@ -107,6 +108,7 @@ class Sound(QObject):
     def choose_input(self, id: str) -> None:
         """Use this microphone from now on, in a take-over at once; "" for whichever is the system's default."""
         self._settings.input_id = id
+        self._check_failed = None
         if self._microphone.wanted:
             self._microphone.open()
         self._tell()
@@ -139,6 +141,7 @@ class Sound(QObject):
 
     def open_microphone(self) -> None:
         """Go on air; the state says whether that worked. After a loss this tries again."""
+        self._check_failed = None
         self._end_check()
         if not self._microphone.wanted or self._microphone.state not in HEARS:
             self._microphone.open()
@@ -175,12 +178,18 @@ class Sound(QObject):
         """ "recording" or "playing" while the microphone is checked, else ""."""
         return self._checking
 
+    @property
+    def check_failed(self) -> MicState | None:
+        """Why the newest check ended by itself, one of the troubles; None where it did not."""
+        return self._check_failed
+
     def check_microphone(self) -> None:
         """Record three seconds and play them back; they are sent nowhere. Again: stop that. Not while on air."""
         if self._checking:
             self._end_check()
         elif not self._microphone.wanted:
             self._recorded.clear()
+            self._check_failed = None
             self._checking = "recording"
             self._microphone.open()
         self._tell()
@@ -230,12 +239,13 @@ class Sound(QObject):
         """Say that something changed, if so."""
         self._stay()
         if self._checking == "recording" and self._microphone.state not in HEARS:
+            self._check_failed = self._microphone.state
             self._end_check()
         if self._loudspeaker.is_open != self._pushes.isActive():
             self._pushes.start() if self._loudspeaker.is_open else self._pushes.stop()
         now = (
             *(self.mic, self.speaker, self.inputs, self.outputs, self.input, self.output),
-            *(self.muted, self.split, self.checking),
+            *(self.muted, self.split, self.checking, self.check_failed),
         )
         if now != self._told:
             self._told = now

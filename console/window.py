@@ -109,7 +109,7 @@ class Window(QMainWindow):
         self.centre = QStackedWidget()
         self._build()
         self.keypad = Keypad(desk, self)
-        self.sound = SoundPanel(on_air, sound, hotkeys, self)
+        self.sound = SoundPanel(sound, on_air, hotkeys, settings, self)
         self._build_menus()
         self._connect()
         self._restore()
@@ -318,7 +318,6 @@ class Window(QMainWindow):
         if self.isVisible() and call is not None:
             self.waveform.tick(now_ms)
         self.on_air.tick()
-        self.sound.tick()
         if now_ms >= self._next_list_ms and self._list_changed:
             self._next_list_ms = now_ms + LIST_EVERY_MS
             self._list_changed = False

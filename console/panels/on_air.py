@@ -35,15 +35,22 @@ class OnAirPanel(QFrame):
         self.sign = OnAirSign()
         self.words = FlowingLabel("strong")
         self.microphone = QLabel()
-        self.mic_level = Level("danger", self.tr("Microphone level"))
+        self.mic_level = Level("danger")
         self.timing = FlowingLabel("dim")
         self.mute = KeyButton()
         self.show_call = KeyButton()
         self.heard = FlowingLabel("strong")
-        self.caller_level = Level("caller", self.tr("Caller's level"))
-        self.line_level = Level("ai", self.tr("Level of what the caller hears"))
+        self.caller_level = Level("caller")
+        self.line_level = Level("ai")
         self.queue = FlowingLabel("dim")
         self.stop = KeyButton()
+        for level, name in (
+            (self.mic_level, self.tr("Microphone level")),
+            (self.caller_level, self.tr("Caller's level")),
+            (self.line_level, self.tr("Level of what the caller hears")),
+        ):
+            level.setAccessibleName(name)
+            level.setFixedWidth(theme.px(84))
         self._build()
         on_air.changed.connect(self.refresh)
         sound.changed.connect(self.refresh)
@@ -90,9 +97,9 @@ class OnAirPanel(QFrame):
         """Let the meters follow; once a frame."""
         if self.isHidden():
             return
-        self.mic_level.set_level(self._sound.mic_level if self._sound.mic in LIVE else 0)
-        self.caller_level.set_level(self._sound.caller_level)
-        self.line_level.set_level(self._sound.line_level)
+        self.mic_level.show_level(self._sound.mic_level if self._sound.mic in LIVE else 0)
+        self.caller_level.show_level(self._sound.caller_level)
+        self.line_level.show_level(self._sound.line_level)
 
     def _refresh_speaking(self, floor: str) -> None:
         sign, shape, words = self._state(floor)

@@ -1,294 +1,326 @@
-"""Microphone and loudspeaker: choose them, try them, and how one speaks and listens."""
+"""The sound devices: which ones, whether they work, and how one listens and speaks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from PySide6.QtCore import QCoreApplication, QSignalBlocker, Qt
-from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence
+from PySide6.QtCore import QCoreApplication, Qt, QTimer
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QButtonGroup,
     QCheckBox,
-    QComboBox,
     QDialog,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
+    QRadioButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
-from console import sound_words, theme
-from console.actions import BY_NAME
 from console.hotkeys import Hotkey, Hotkeys
 from console.on_air import OnAir, TalkMode
-from console.sound import Device, MicState, Sound
+from console.settings import Settings
+from console.sound import MicState, Sound, SpeakerState
+from console.sound_states import CONTEXT, HEADSET_ADVICE, loudspeaker_trouble, microphone_trouble
+from console.theme import px, set_role
+from console.widgets.device_picker import DevicePicker
 from console.widgets.key_button import KeyButton, key_words
-from console.widgets.level import Level
+from console.widgets.level import GOOD_FROM, QUIET_FROM, TOO_LOUD_FROM, Level
+from console.widgets.push_button import PushButton
 
-USED = (MicState.OPENING, MicState.ON_AIR, MicState.MUTED)
-"""The microphone is open for a call."""
+LOOK_MS = 33
+"""Between two looks at the microphone's level, while it is open."""
+
+HEARING = (MicState.ON_AIR, MicState.MUTED)
+WIDTH_PX = 520
 
 
 class SoundPanel(QDialog):
-    """Beside the window, which goes on working."""
+    """Open it with `show()`: the window goes on meanwhile. Esc closes it, and ends a check that still records.
 
-    def __init__(self, on_air: OnAir, sound: Sound, hotkeys: Hotkeys, parent: QWidget | None = None) -> None:
+    hotkeys: None where there is nothing to be said of them.
+    """
+
+    def __init__(
+        self, sound: Sound, on_air: OnAir, hotkeys: Hotkeys | None, settings: Settings, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self.setWindowTitle(self.tr("Sound devices"))
-        self._on_air = on_air
-        self._sound = sound
-        self._hotkeys = hotkeys
-        self.input, self.output = QComboBox(), QComboBox()
-        self.mic_level = Level("caller", self.tr("Microphone level"))
-        self.mic_state, self.speaker_state = _words(), _words()
-        self.check, self.tone = KeyButton(), KeyButton()
-        self.mixed, self.split = KeyButton("segment"), KeyButton("segment")
-        self.open_line, self.push = KeyButton("segment"), KeyButton("segment")
-        self.hotkeys = QCheckBox()
-        self.hotkeys_state = _words()
+        self.setWindowTitle(self.tr("Sound"))
+        self._sound, self._on_air, self._hotkeys, self._settings = sound, on_air, hotkeys, settings
+        self._was_checking = ""
+        self._loudest = 0
+        self._toned = False
+        self._checked = False
+        self._speaker_lost = False
+        self.microphone, self.loudspeaker = DevicePicker(), DevicePicker()
+        self.level = Level()
+        self.mic_words, self.check_words = _words(), _words()
+        self.speaker_words, self.tone_words = _words(), _words()
+        self.check, self.tone = PushButton(), PushButton(self.tr("&Test tone"))
+        self.mixed = QRadioButton(self.tr("&Both mixed"))
+        self.split = QRadioButton(self.tr("&Caller left, the others right"))
+        self.open_line = QRadioButton(self.tr("&Open line: the caller hears all you say until you mute"))
+        self.push_to_talk = QRadioButton(self.tr("&Push-to-talk: only while you hold the key"))
+        self.keys = QCheckBox(self.tr("&Keys that work outside of this window too"))
+        self.keys_words = _words()
+        self._body = QFrame()
+        self._looks = QTimer(self, interval=LOOK_MS)
+        self._looks.timeout.connect(self.look)
         self._build()
-        sound.changed.connect(self.refresh)
-        on_air.changed.connect(self.refresh)
-        hotkeys.changed.connect(self.refresh)
+        self._connect()
         self.refresh()
 
     def _build(self) -> None:
-        self.input.setAccessibleName(self.tr("Microphone"))
-        self.output.setAccessibleName(self.tr("Loudspeaker"))
-        self.input.activated.connect(lambda at: self._choose(self._sound.choose_input, self.input.itemData(at)))
-        self.output.activated.connect(lambda at: self._choose(self._sound.choose_output, self.output.itemData(at)))
-        self.check.clicked.connect(lambda: self._sound.check_microphone())
-        self.tone.set_face(self.tr("Test tone"), "", self.tr("One second to the chosen loudspeaker."))
-        self.tone.clicked.connect(lambda: self._sound.play_tone())
-        self.hotkeys.setText(
-            self.tr("{talk} speaks, {panic} takes over").format(
-                talk=key_words(Hotkey.TALK), panic=key_words(Hotkey.PANIC)
-            )
-        )
-        self.hotkeys.setAccessibleName(self.tr("Keys while another program has the keyboard"))
-        self.hotkeys.clicked.connect(self._switch_hotkeys)
-        advice = _words()
-        advice.setText(
-            self.tr("Use a headset: from a loudspeaker the caller's voice finds its way back into the microphone.")
-        )
-        body = QFrame()
-        grid = QGridLayout(body)
-        grid.setContentsMargins(*(theme.px(22),) * 4)
-        grid.setHorizontalSpacing(theme.px(12))
-        grid.setVerticalSpacing(theme.px(8))
-        grid.setColumnStretch(0, 1)
-        self._heading(grid, self.tr("Microphone"))
-        self._row(grid, self.input, self.check)
-        self._row(grid, self.mic_level)
-        self._row(grid, self.mic_state)
-        self._heading(grid, self.tr("Loudspeaker"))
-        self._row(grid, self.output, self.tone)
-        self._row(grid, self.speaker_state)
-        self._row(grid, advice)
-        self._heading(grid, self.tr("Listening"))
-        self._row(
-            grid,
-            self._choice(
-                (self.mixed, self.tr("Both in both ears"), lambda: self._set_split(False)),
-                (self.split, self.tr("Caller left, AI and you right"), lambda: self._set_split(True)),
-            ),
-        )
-        self._heading(grid, self.tr("Speaking"))
-        hold = self.tr("Hold {key} to speak").format(key=key_words(BY_NAME["take_over"].key))
-        self._row(
-            grid,
-            self._choice(
-                (self.open_line, self.tr("Open line"), lambda: self._set_mode(TalkMode.OPEN)),
-                (self.push, hold, lambda: self._set_mode(TalkMode.PUSH)),
-            ),
-        )
-        self._heading(grid, self.tr("Keys while another program has the keyboard"))
-        self._row(grid, self.hotkeys)
-        self._row(grid, self.hotkeys_state)
-        grid.setRowStretch(grid.rowCount(), 1)
-        scroll = QScrollArea()
-        scroll.setWidget(body)
-        scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        close = KeyButton()
-        close.set_face(self.tr("Close"), "Esc")
-        close.clicked.connect(self.close)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, theme.px(14))
-        column.addWidget(scroll, 1)
-        column.addWidget(close, 0, Qt.AlignmentFlag.AlignHCenter)
-        self._body = body
+        body = self._body
+        body.setProperty("role", "panel")
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        advice = _words(QCoreApplication.translate(CONTEXT, HEADSET_ADVICE))
+        sections: list[tuple[str, DevicePicker | None, list[QWidget | tuple[QWidget, QWidget]]]] = [
+            (self.tr("&Microphone"), self.microphone, [self.level, self.mic_words, (self.check, self.check_words)]),
+            (self.tr("&Loudspeaker"), self.loudspeaker, [self.speaker_words, (self.tone, self.tone_words), advice]),
+            (self.tr("Listening"), None, [self.mixed, self.split]),
+            (self.tr("Speaking"), None, [self.open_line, self.push_to_talk]),
+        ]
+        if self._hotkeys is not None:
+            sections.append((self.tr("Outside of this window"), None, [self.keys, self.keys_words]))
+        for title, picker, rows in sections:
+            column.addLayout(self._section(title, picker, rows))
+            line = QFrame()
+            line.setProperty("role", "line")
+            column.addWidget(line)
+        column.addStretch(1)
+        self._group(self.mixed, self.split)
+        self._group(self.open_line, self.push_to_talk)
+        self.level.setAccessibleName(self.tr("Microphone level"))
+        self.area = QScrollArea()
+        self.area.setWidget(body)
+        self.area.setWidgetResizable(True)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.closing = KeyButton()
+        self.closing.set_face(self.tr("Close"), "Esc")
+        for button in (self.check, self.tone, self.closing):
+            button.setAutoDefault(False)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, px(14))
+        outer.setSpacing(px(14))
+        outer.addWidget(self.area, 1)
+        outer.addWidget(self.closing, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.setMinimumWidth(px(360))
 
-    def _heading(self, grid: QGridLayout, words: str) -> None:
-        label = QLabel(words)
-        label.setProperty("role", "heading")
-        label.setContentsMargins(0, theme.px(8) if grid.count() else 0, 0, 0)
-        grid.addWidget(label, grid.rowCount(), 0, 1, 2)
+    def _section(
+        self, title: str, picker: DevicePicker | None, rows: list[QWidget | tuple[QWidget, QWidget]]
+    ) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.setContentsMargins(px(18), px(13), px(18), px(15))
+        column.setSpacing(px(9))
+        heading = QLabel(title)
+        heading.setProperty("role", "heading")
+        column.addWidget(heading)
+        if picker is not None:
+            heading.setBuddy(picker)
+            picker.setAccessibleName(title.replace("&", ""))
+            column.addWidget(picker)
+        for row in rows:
+            if isinstance(row, QWidget):
+                column.addWidget(row)
+                continue
+            beside = QHBoxLayout()
+            beside.setSpacing(px(12))
+            beside.addWidget(row[0], 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+            beside.addWidget(row[1], 1, Qt.AlignmentFlag.AlignVCenter)
+            column.addLayout(beside)
+        return column
 
-    def _row(self, grid: QGridLayout, widget: QWidget, beside: QWidget | None = None) -> None:
-        row = grid.rowCount()
-        if beside is None:
-            grid.addWidget(widget, row, 0, 1, 2)
-        else:
-            grid.addWidget(widget, row, 0)
-            grid.addWidget(beside, row, 1)
+    def _group(self, *buttons: QRadioButton) -> None:
+        group = QButtonGroup(self)
+        for button in buttons:
+            group.addButton(button)
 
-    def _choice(self, *choices: tuple[KeyButton, str, Callable[[], None]]) -> QWidget:
-        segments = QFrame()
-        segments.setProperty("role", "segments")
-        row = QHBoxLayout(segments)
-        row.setContentsMargins(1, 1, 1, 1)
-        row.setSpacing(0)
-        for button, words, choose in choices:
-            button.set_compact()
-            button.setCheckable(True)
-            button.set_face(words)
-            button.clicked.connect(lambda _=False, choose=choose: choose())
-            row.addWidget(button, 1)
-        return segments
+    def _connect(self) -> None:
+        sound, on_air = self._sound, self._on_air
+        self.microphone.activated.connect(lambda _: sound.choose_input(self.microphone.currentData()))
+        self.loudspeaker.activated.connect(self._choose_loudspeaker)
+        self.check.clicked.connect(self._check)
+        self.tone.clicked.connect(self._play_tone)
+        self.mixed.clicked.connect(lambda: setattr(sound, "split", False))
+        self.split.clicked.connect(lambda: setattr(sound, "split", True))
+        self.open_line.clicked.connect(lambda: setattr(on_air, "mode", TalkMode.OPEN))
+        self.push_to_talk.clicked.connect(lambda: setattr(on_air, "mode", TalkMode.PUSH))
+        self.closing.clicked.connect(self.close)
+        sound.changed.connect(self.refresh)
+        on_air.changed.connect(self.refresh)
+        if self._hotkeys is not None:
+            self.keys.clicked.connect(lambda wanted: setattr(self._hotkeys, "on", wanted))
+            self._hotkeys.changed.connect(self.refresh)
 
-    # ── intents ──
+    # ── what a person does ──
 
     def toggle(self) -> None:
         """Open it, or close it."""
         if self.isVisible():
             self.close()
             return
-        self.refresh()
-        window = self.parentWidget()
-        room_px = window.height() - theme.px(60) if window is not None else theme.px(700)
-        width = max(theme.px(540), self._body.minimumSizeHint().width())
-        # Room for the sentences of whatever may fail while it is open.
-        self.resize(width, min(room_px, self._body.heightForWidth(width) + theme.px(130)))
         self.show()
+        self.raise_()
+        self.activateWindow()
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Nothing is recorded behind a closed dialog."""
-        self._end_check()
-        super().closeEvent(event)
-
-    def reject(self) -> None:
-        """Esc."""
-        self._end_check()
-        super().reject()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """The key that opened it also closes it."""
-        if QKeySequence(event.keyCombination()) == QKeySequence(BY_NAME["sound"].ctrl_key):
-            self.close()
-            return
-        super().keyPressEvent(event)
-
-    def _end_check(self) -> None:
-        if self._sound.checking:
-            self._sound.check_microphone()
-
-    def _choose(self, choose: Callable[[str], None], id: str) -> None:
-        if id:
-            choose(id)
-
-    def _set_split(self, wanted: bool) -> None:
-        self._sound.split = wanted
+    def _choose_loudspeaker(self) -> None:
+        self._toned = self._checked = self._speaker_lost = False
+        self._sound.choose_output(self.loudspeaker.currentData())
         self.refresh()
 
-    def _set_mode(self, mode: TalkMode) -> None:
-        self._on_air.mode = mode
+    def _play_tone(self) -> None:
+        self._toned, self._checked, self._speaker_lost = True, False, False
+        self._sound.play_tone()
         self.refresh()
 
-    def _switch_hotkeys(self, wanted: bool) -> None:
-        self._hotkeys.on = wanted
+    def _check(self) -> None:
+        self._toned = self._checked = self._speaker_lost = False
+        self._sound.check_microphone()
         self.refresh()
 
-    # ── looks ──
+    # ── what is shown ──
 
     def refresh(self) -> None:
-        """Say what is there, what is chosen and what works."""
+        """Show devices and choices as they are."""
         sound = self._sound
-        _fill(self.input, sound.inputs, sound.input, self.tr("No microphone"), self.tr("The chosen one is not there"))
-        _fill(
-            self.output, sound.outputs, sound.output, self.tr("No loudspeaker"), self.tr("The chosen one is not there")
-        )
-        words, role = self._mic_words()
-        _say(self.mic_state, words, role)
-        words, role = self._speaker_words()
-        _say(self.speaker_state, words, role)
-        self.mic_level.setVisible(sound.checking == "recording" or sound.mic in USED)
-        used = sound.mic in USED
-        why = self.tr("Not while you are on air.") if used else self.tr("Three seconds; they are sent nowhere.")
-        self.check.set_face(self.tr("Stop") if sound.checking else self.tr("Record and play back"), "", why)
-        self.check.setEnabled(bool(sound.checking) or (not used and sound.input is not None))
-        self.tone.setEnabled(sound.output is not None)
-        self.mixed.setChecked(not sound.split)
-        self.split.setChecked(sound.split)
-        self.open_line.setChecked(self._on_air.mode is TalkMode.OPEN)
-        self.push.setChecked(self._on_air.mode is TalkMode.PUSH)
-        self.hotkeys.setChecked(self._hotkeys.on)
-        self.hotkeys.setEnabled(self._hotkeys.available)
-        _say(self.hotkeys_state, self._hotkeys.why_not, "operator" if self._hotkeys.available else "dim")
+        self.microphone.show_devices(sound.inputs, self._settings.input_id)
+        self.loudspeaker.show_devices(sound.outputs, self._settings.output_id)
+        self._follow_check()
+        if sound.speaker in (SpeakerState.LOST, SpeakerState.PLAYING):
+            # One that fails for a tone is at once not wanted any more, and would have no trouble then.
+            self._speaker_lost = sound.speaker is SpeakerState.LOST
+        mic = sound.check_failed or sound.mic
+        trouble = microphone_trouble(mic, bool(sound.inputs))
+        self._say(self.mic_words, trouble or self._mic_words(), "danger" if trouble else self._mic_role())
+        speaker = SpeakerState.LOST if self._speaker_lost else sound.speaker
+        trouble = loudspeaker_trouble(speaker, bool(sound.outputs))
+        self._say(self.speaker_words, trouble, "danger")
+        self._show_check()
+        self.tone.setEnabled(sound.speaker in (SpeakerState.OFF, SpeakerState.PLAYING, SpeakerState.LOST))
+        toned = self._toned and not trouble
+        words = self.tr("Hear nothing? Turn it up, or choose another loudspeaker.") if toned else ""
+        self._say(self.tone_words, words, "quiet")
+        (self.split if sound.split else self.mixed).setChecked(True)
+        (self.push_to_talk if self._on_air.mode is TalkMode.PUSH else self.open_line).setChecked(True)
+        self._show_keys()
+        self._settle_looks()
 
-    def tick(self) -> None:
-        """Let the level follow; once a frame."""
-        if self.isVisible() and not self.mic_level.isHidden():
-            self.mic_level.set_level(self._sound.mic_level)
+    def look(self) -> None:
+        """Show the newest level; called by a timer of its own."""
+        self._loudest = max(self._loudest, self._sound.mic_level)
+        self.level.show_level(self._sound.mic_level)
 
-    def _mic_words(self) -> tuple[str, str]:
-        sound = self._sound
-        if trouble := sound_words.MIC_TROUBLES.get(sound.mic):
-            return _told(trouble), "danger"
+    def showEvent(self, event: QShowEvent) -> None:
+        """Where the screen has that room, as high as all that is in it."""
+        super().showEvent(event)
+        self.refresh()
+        if not event.spontaneous():
+            self.microphone.setFocus()
+            room = self.screen().availableGeometry()
+            width = min(px(WIDTH_PX), room.width())
+            below = self.closing.sizeHint().height() + 2 * px(14)
+            wanted = self._body.heightForWidth(width) + below
+            self.resize(width, min(wanted, room.height() - px(60)))
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Who closes it does not want to be recorded any more."""
+        super().hideEvent(event)
+        if self._sound.checking and not event.spontaneous():
+            self._sound.check_microphone()
+        self._settle_looks()
+
+    def _follow_check(self) -> None:
+        checking = self._sound.checking
+        if checking == "recording" and self._was_checking != "recording":
+            self._loudest = 0
+        self._checked = self._checked or checking == "playing"
+        self._was_checking = checking
+
+    def _is_open(self) -> bool:
+        return self._sound.checking == "recording" or self._sound.mic in HEARING
+
+    def _settle_looks(self) -> None:
+        if self._is_open() and self.isVisible():
+            if not self._looks.isActive():
+                self._looks.start()
+        else:
+            self._looks.stop()
+            self.level.clear()
+
+    def _mic_words(self) -> str:
+        if self._sound.checking == "recording":
+            return self.tr("Open for this check only. Nothing of it is sent.")
+        if self._on_air.on_air:
+            return self.tr("On air: the caller hears what you say.")
+        match self._sound.mic:
+            case MicState.MUTED if self._on_air.mode is TalkMode.PUSH:
+                return self.tr("Open, but nothing is sent until you hold the push-to-talk key.")
+            case MicState.MUTED:
+                return self.tr("Open, but muted: nothing is sent.")
+            case MicState.OPENING:
+                return self.tr("Opening…")
+            case _:
+                return self.tr("Closed. It is open only while you are on air, or while you check it here.")
+
+    def _mic_role(self) -> str:
+        return "operator" if self._on_air.on_air or self._sound.checking == "recording" else "quiet"
+
+    def _show_check(self) -> None:
+        sound, button = self._sound, self.check
+        button.setText(self.tr("&Stop") if sound.checking else self.tr("&Record and play back"))
+        button.setEnabled(bool(sound.checking) or sound.mic is MicState.OFF)
+        words, role = "", "quiet"
         match sound.checking:
             case "recording":
-                return self.tr("Recording for three seconds: say something."), "operator"
+                words, role = self.tr("Recording for 3 seconds: say something."), "operator"
             case "playing":
-                return self.tr("Playing back what was recorded."), "operator"
-        if sound.mic in USED:
-            return self.tr("Open for the call that you have taken over."), "danger"
-        if sound.input is None and sound.inputs:
-            return self.tr("The chosen microphone is not there. Plug it in again, or choose another one."), "danger"
-        if sound.input is None:
-            return _told(sound_words.MIC_TROUBLES[MicState.NONE]), "danger"
-        return self.tr("Closed. It is open only while you have a call's floor, or record here."), "dim"
+                words = self.tr("Playing what you said…")
+            case _ if sound.mic in (*HEARING, MicState.OPENING):
+                words = self.tr("Not while you have a call's floor.")
+            case _ if self._checked:
+                words, role = self._verdict()
+        self._say(self.check_words, words, role)
 
-    def _speaker_words(self) -> tuple[str, str]:
-        sound = self._sound
-        if trouble := sound_words.SPEAKER_TROUBLES.get(sound.speaker):
-            return _told(trouble), "danger"
-        if sound.output is None and sound.outputs:
-            return self.tr("The chosen loudspeaker is not there. Plug it in again, or choose another one."), "danger"
-        if sound.output is None:
-            return self.tr("This computer has no loudspeaker. Plug one in; it is found by itself."), "danger"
-        return "", "dim"
+    def _verdict(self) -> tuple[str, str]:
+        if self._loudest < QUIET_FROM:
+            return self.tr("Nothing was heard. Is it muted, or is it another one?"), "danger"
+        if self._loudest >= TOO_LOUD_FROM:
+            return self.tr("Too loud: turn the microphone down."), "operator"
+        if self._loudest < GOOD_FROM:
+            return self.tr("Rather quiet: speak closer to it, or turn it up."), "operator"
+        return self.tr("Good. If you heard yourself, a caller will hear you."), "fine"
+
+    def _show_keys(self) -> None:
+        hotkeys = self._hotkeys
+        if hotkeys is None:
+            return
+        self.keys.setEnabled(hotkeys.available)
+        self.keys.setChecked(hotkeys.on)
+        words = self.tr("{talk} is push-to-talk, {panic} takes the selected call over at once.").format(
+            talk=key_words(Hotkey.TALK.value), panic=key_words(Hotkey.PANIC.value)
+        )
+        failed = hotkeys.available and bool(hotkeys.why_not)
+        self._say(self.keys_words, hotkeys.why_not or words, "operator" if failed else "quiet")
+
+    def _say(self, label: QLabel, words: str, role: str) -> None:
+        set_role(label, role)
+        if label.text() == words:
+            return
+        label.setText(words)
+        label.setVisible(bool(words))
+        if words and self.isVisible() and role != "quiet":
+            QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, words))
 
 
-def _words() -> QLabel:
-    label = QLabel()
+def _words(text: str = "") -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
-    label.setProperty("role", "dim")
+    label.setProperty("role", "quiet")
+    if not text:
+        label.hide()
     return label
-
-
-def _say(label: QLabel, words: str, role: str) -> None:
-    theme.set_role(label, role)
-    label.setText(words)
-    label.setVisible(bool(words))
-
-
-def _told(trouble: sound_words.Trouble) -> str:
-    words = (trouble.happened, trouble.remedy)
-    return " ".join(QCoreApplication.translate(sound_words.CONTEXT, each) for each in words)
-
-
-def _fill(box: QComboBox, devices: tuple[Device, ...], chosen: Device | None, none: str, absent: str) -> None:
-    """The devices there are; a first row says why none of them is chosen."""
-    rows = [(device.name, device.id) for device in devices]
-    if chosen is None:
-        rows.insert(0, (absent if devices else none, ""))
-    if rows != [(box.itemText(at), box.itemData(at)) for at in range(box.count())]:
-        with QSignalBlocker(box):
-            box.clear()
-            for name, id in rows:
-                box.addItem(name, id)
-    box.setCurrentIndex(0 if chosen is None else box.findData(chosen.id))
-    box.setEnabled(bool(devices))

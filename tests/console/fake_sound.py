@@ -38,6 +38,7 @@ class FakeSound(QObject):
         self.inputs: tuple[Device, ...] = (HEADSET, WEBCAM)
         self.outputs: tuple[Device, ...] = (LOUDSPEAKER,)
         self.checking = ""
+        self.check_failed: MicState | None = None
         self.opens_as = MicState.ON_AIR
         self.plays_as = SpeakerState.PLAYING
         self.opened: list[str] = []

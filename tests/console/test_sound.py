@@ -509,6 +509,19 @@ def test_a_check_whose_microphone_is_lost_ends(desk: SoundDesk) -> None:
     desk.devices.unplug(HEADSET.id)
     desk.pass_time(100, speaking=True)
     assert desk.sound.checking == "" and desk.devices.capture is None
+    assert desk.sound.check_failed is MicState.LOST
+    desk.sound.choose_input(BUILT_IN.id)
+    assert desk.sound.check_failed is None
+
+
+def test_a_check_without_leave_to_use_the_microphone_says_so(desk: SoundDesk) -> None:
+    desk.devices.permits = False
+    desk.sound.check_microphone()
+    assert desk.sound.checking == "" and desk.sound.mic is MicState.OFF
+    assert desk.sound.check_failed is MicState.DENIED
+    desk.devices.permits = True
+    desk.sound.check_microphone()
+    assert desk.sound.check_failed is None
 
 
 # ── the machine's own ──
