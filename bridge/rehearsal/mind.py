@@ -50,7 +50,7 @@ STOCK = (HELLO, GO_ON, ARE_YOU_THERE, OF_COURSE, WHERE_WAS_I, THANKS, COLLEAGUE,
 """All that it says by itself, to be rendered ahead."""
 
 _AS_COLLEAGUE_SAID = "As my colleague said: {}"
-_SHORTEST_QUOTE_WORDS = 3
+_SHORTEST_QUOTE_WORDS = 2
 _LONGEST_QUOTE = 140
 _TOLD = (
     (re.compile(r"^(?:please )?(?:tell|let) (?:the caller|them|her|him)(?: know)?(?: that)? ", re.IGNORECASE), ""),

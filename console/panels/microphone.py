@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from console import sound_words, theme
+from console import sound_states, theme
 from console.desk import Desk
 from console.link import monotonic_ms
 from console.on_air import PATIENCE_S, OnAir
@@ -44,7 +44,7 @@ class MicrophoneBanner(QFrame):
         self.words.setProperty("role", "danger")
         self.words.setWordWrap(True)
         self.until_hold.setProperty("role", "strong")
-        self.use.clicked.connect(self._on_air.use_other_input)
+        self.use.clicked.connect(self._use)
         self.hold.clicked.connect(lambda: self._desk.hold(self._on_air.has_floor_of))
         self.hand_back.clicked.connect(lambda: self._desk.hand_back_now(self._on_air.has_floor_of))
         self.hold.set_face(
@@ -69,23 +69,31 @@ class MicrophoneBanner(QFrame):
         if self._on_air.lost_since_ms is None:
             self.hide()
             return
-        trouble = sound_words.MIC_TROUBLES.get(self._sound.mic)
+        trouble = sound_states.MICROPHONE.get(self._sound.mic)
         if trouble is not None:
-            self.sign.set(QCoreApplication.translate(sound_words.CONTEXT, trouble.title), Shape.TRIANGLE)
-            happened = QCoreApplication.translate(sound_words.CONTEXT, trouble.happened)
+            self.sign.set(sound_states.translated(trouble.title), Shape.TRIANGLE)
+            happened = sound_states.translated(trouble.happened)
             words = self.tr("{happened} {who} hears silence, and the AI is silent too. Choose what to do:")
             call = self._desk.store.calls.get(self._on_air.has_floor_of)
             who = (spaced(call.view.number) if call is not None else "") or self.tr("The caller")
             self.words.setText(words.format(happened=happened, who=who))
         other = self._on_air.other_input
-        self.use.setVisible(other is not None)
         if other is not None:
             self.use.set_face(self.tr("Use {name}").format(name=other.name))
+        else:
+            words = self.tr("The floor stays yours: what you type with Say is spoken to the caller.")
+            self.use.set_face(self.tr("Stay, and type with Say"), "", words)
         fresh = self.isHidden()
         self.show()
         self.tick()
         if fresh:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.words.text()))
+
+    def _use(self) -> None:
+        if self._on_air.other_input is not None:
+            self._on_air.use_other_input()
+        else:
+            self._on_air.stay()
 
     def tick(self) -> None:
         """Count down."""

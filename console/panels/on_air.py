@@ -6,7 +6,7 @@ from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from console import sound_words, theme
+from console import sound_states, theme
 from console.actions import BY_NAME
 from console.desk import Desk
 from console.on_air import OnAir, TalkMode
@@ -133,8 +133,8 @@ class OnAirPanel(QFrame):
         """The sign's words and shape, and the sentence beside it."""
         on_air, mic = self._on_air, self._sound.mic
         who, key = self._who(floor), key_words(BY_NAME["mute_microphone"].key)
-        if mic in sound_words.MIC_TROUBLES:
-            title = QCoreApplication.translate(sound_words.CONTEXT, sound_words.MIC_TROUBLES[mic].title)
+        if mic in sound_states.MICROPHONE:
+            title = sound_states.translated(sound_states.MICROPHONE[mic].title)
             return title, Shape.TRIANGLE, self.tr("{who} hears nothing from you, and the AI is silent.").format(who=who)
         if mic is MicState.OPENING:
             words = self.tr("{who} hears nothing from you until your microphone is open.")
@@ -160,13 +160,13 @@ class OnAirPanel(QFrame):
         return self.tr("Muted"), Shape.CROSSED, words.format(who=who, key=key)
 
     def _refresh_listening(self, listens: str, floor: str) -> None:
-        trouble = sound_words.SPEAKER_TROUBLES.get(self._sound.speaker)
+        trouble = sound_states.LOUDSPEAKER.get(self._sound.speaker)
         self._caller.setVisible(trouble is None)
         # While one speaks, the line is one's own voice.
         self._line.setVisible(trouble is None and not floor)
         if trouble is not None:
             theme.set_role(self.heard, "danger")
-            happened = QCoreApplication.translate(sound_words.CONTEXT, trouble.happened)
+            happened = sound_states.translated(trouble.happened)
             key = key_words(BY_NAME["sound"].ctrl_key)
             self.heard.say(self.tr("{happened} {key} says what to do.").format(happened=happened, key=key))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -21,7 +21,7 @@ from console.hotkeys import Hotkey, Hotkeys
 from console.on_air import OnAir, TalkMode
 from console.settings import Settings
 from console.sound import MicState, Sound, SpeakerState
-from console.sound_states import CONTEXT, HEADSET_ADVICE, loudspeaker_trouble, microphone_trouble
+from console.sound_states import HEADSET_ADVICE, loudspeaker_trouble, microphone_trouble, translated
 from console.theme import px, set_role
 from console.widgets.device_picker import DevicePicker
 from console.widgets.key_button import KeyButton, key_words
@@ -76,7 +76,7 @@ class SoundPanel(QDialog):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        advice = _words(QCoreApplication.translate(CONTEXT, HEADSET_ADVICE))
+        advice = _words(translated(HEADSET_ADVICE))
         sections: list[tuple[str, DevicePicker | None, list[QWidget | tuple[QWidget, QWidget]]]] = [
             (self.tr("&Microphone"), self.microphone, [self.level, self.mic_words, (self.check, self.check_words)]),
             (self.tr("&Loudspeaker"), self.loudspeaker, [self.speaker_words, (self.tone, self.tone_words), advice]),

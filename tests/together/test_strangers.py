@@ -63,7 +63,7 @@ async def untouched_call(house: House) -> AsyncIterator[tuple[Desk, Line]]:
         assert max((gap.gap_ms for gap in line.underruns), default=0) <= HARMLESS_GAP_MS
         assert ai.appended_bytes == len(line.said)
         (greeting, *_) = [turn for turn in call.turns.values() if turn.speaker == "ai"]
-        spoken = await house.model.voice.speak(house.bridge.switchboard.sessions[call_id].profile.first_line)
+        spoken = await house.model.voice.speak(house.bridge.switchboard.sessions[call_id].live.profile.first_line)
         sounds = _sounds(spoken.audio)
         heard = _sounds(bytes(line.heard))[: len(sounds)]
         assert len(heard) > 1000 and sounds.startswith(heard)
