@@ -158,7 +158,7 @@ class Call:
         assert carrier is not None
         number = self._spoken
         self._spoken += 1
-        frame = STAMP.pack(self.number, 0, number) + (LOUD if self._talking else QUIET)
+        frame = STAMP.pack(self.number, 0, number) + self._sound(number)
         text = (
             b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
             b'"payload":"%b"},"streamSid":"%b"}'
@@ -169,6 +169,10 @@ class Call:
             self._measured.frames_in += 1
         self._sent_s.append(now())
         carrier.send(text)
+
+    def _sound(self, number: int) -> bytes:
+        """What the caller's frame holds after its stamp."""
+        return LOUD if self._talking else QUIET
 
     def _return_mark(self, name: bytes) -> None:
         assert self.carrier is not None
