@@ -168,7 +168,9 @@ class OnAirPanel(QFrame):
             theme.set_role(self.heard, "danger")
             happened = sound_states.translated(trouble.happened)
             key = key_words(BY_NAME["sound"].ctrl_key)
-            self.heard.say(self.tr("{happened} {key} says what to do.").format(happened=happened, key=key))
+            meanwhile = sound_states.translated(trouble.meanwhile)
+            told = self.tr("{happened} {meanwhile} {key} says what to do.")
+            self.heard.say(told.format(happened=happened, meanwhile=meanwhile, key=key))
         else:
             theme.set_role(self.heard, "strong")
             words = self.tr("Listening to {who}").format(who=self._who(listens))

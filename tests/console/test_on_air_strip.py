@@ -17,7 +17,7 @@ from console import theme
 from console.app import App
 from console.on_air import TalkMode
 from console.sound import MicState, SpeakerState
-from console.sound_words import MIC_TROUBLES
+from console.sound_states import MICROPHONE
 from console.widgets.on_air_sign import Shape
 from tests.console.conftest import shown, until
 from tests.console.fake_bridge import FakeBridge, ended_call, live_call
@@ -97,9 +97,9 @@ def test_the_level_of_the_open_microphone_is_live(play: Play) -> None:
         await taken(app)
         strip = app.window.on_air
         fake(app).mic_level = 255
-        await shown(app, lambda: strip.mic_level.bars > 10)
+        await shown(app, lambda: strip.mic_level.level == 255)
         fake(app).mic_level = 0
-        await shown(app, lambda: strip.mic_level.bars == 0)
+        await shown(app, lambda: strip.mic_level.level == 0)
 
     play(scene, before=one_call)
 
@@ -296,7 +296,8 @@ def test_a_lost_microphone_offers_three_choices_and_never_switches_by_itself(pla
         assert banner.isVisible()
         assert not app.window.on_air.isVisible()
         assert banner.sign.text == "Microphone lost"
-        assert banner.words.text().startswith("The microphone was unplugged or stopped. +1 415 555 0142 hears silence")
+        told = "The microphone was unplugged or stopped giving sound. +1 415 555 0142 hears silence"
+        assert banner.words.text().startswith(told)
         assert banner.until_hold.text() in ("On hold in 3 s", "On hold in 2 s")
         assert fake(app).opened == ["headset"]
         assert banner.use.text() == "Use Webcam microphone"
@@ -327,28 +328,32 @@ def test_the_other_choices_do_what_they_say(play: Play, choice: str) -> None:
     play(scene, before=one_call)
 
 
-def test_without_another_microphone_there_is_none_to_use(play: Play) -> None:
+def test_without_another_microphone_one_can_stay_and_type(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         fake(app).unplug(WEBCAM)
         await taken(app)
         fake(app).unplug()
         assert app.window.microphone.hold.isVisible()
-        assert not app.window.microphone.use.isVisible()
+        assert app.window.microphone.use.text() == "Stay, and type with Say"
         fake(app).plug(HEADSET)
         assert app.window.microphone.use.text() == "Use Headset"
+        fake(app).unplug()
+        QTest.mouseClick(app.window.microphone.use, Qt.MouseButton.LeftButton)
+        assert not app.window.microphone.isVisible()
+        assert app.on_air.has_floor_of == "c1"
 
     play(scene, before=one_call)
 
 
-@pytest.mark.parametrize("state", list(MIC_TROUBLES))
+@pytest.mark.parametrize("state", list(MICROPHONE))
 def test_each_reason_has_its_sentence(play: Play, state: MicState) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         fake(app).opens_as = state
         await taken(app)
         banner = app.window.microphone
         assert banner.isVisible()
-        assert banner.sign.text == MIC_TROUBLES[state].title
-        assert MIC_TROUBLES[state].happened in banner.words.text()
+        assert banner.sign.text == MICROPHONE[state].title
+        assert MICROPHONE[state].happened in banner.words.text()
         assert banner.hold.isVisible()
         assert banner.hand_back.isVisible()
 
@@ -375,8 +380,8 @@ def test_listening_is_shown_calmly_with_levels_and_what_comes_next(play: Play) -
         assert not strip.sign.isVisible()
         assert app.window.windowTitle() == "Cordboard"
         fake(app).caller_level, fake(app).line_level = 255, 0
-        await shown(app, lambda: strip.caller_level.bars > 10)
-        assert strip.line_level.bars == 0
+        await shown(app, lambda: strip.caller_level.level == 255)
+        assert strip.line_level.level == 0
         await shown(app, lambda: app.window.controls.buttons["listen"].text() == "Stop listening")
         app.window.grab()
         bridge.put_call(ended_call("c1"))
@@ -407,7 +412,7 @@ def test_a_loudspeaker_that_fails_is_told(play: Play) -> None:
         fake(app).plays_as = SpeakerState.NO_SERVER
         app.window.actions_by_name["listen"].trigger()
         await until(app.window.on_air.isVisible, app.on_air.changed)
-        assert "you hear nothing. F10 says what to do." in app.window.on_air.heard.text()
+        assert "You do not hear a call. F10 says what to do." in app.window.on_air.heard.text()
 
     play(scene, before=one_call)
 
