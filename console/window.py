@@ -192,7 +192,7 @@ class Window(QMainWindow):
             action.setAutoRepeat(row.menu is Menu.DESK)
             action.setStatusTip(QCoreApplication.translate(CONTEXT, row.look.tooltip))
             handler = handlers.get(row.name, lambda name=row.name: self.controls.act(name))
-            action.triggered.connect(lambda _=False, handler=handler: handler())
+            action.triggered.connect(lambda _=False, row=row, handler=handler: self._on_triggered(row.menu, handler))
             menus[row.menu].addAction(action)
             self.actions_by_name[row.name] = action
         for name in ("details", "messages"):
@@ -352,6 +352,10 @@ class Window(QMainWindow):
             self.setWindowIcon(QIcon(str(theme.RESOURCES / "icons" / ("on-air.svg" if on_air else "cordboard.svg"))))
 
     # ── intents ──
+
+    def _on_triggered(self, menu: Menu, handler: Callable[[], None]) -> None:
+        if menu is Menu.DESK or not self.talk_key.repeats:
+            handler()
 
     def _take_over_key(self) -> None:
         """The key takes over, or hands back; with push-to-talk it is held to speak, from the take-over on."""

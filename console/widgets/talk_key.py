@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Signal
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QWindow
 
 from console.link import monotonic_ms
@@ -10,12 +10,21 @@ from console.link import monotonic_ms
 TAP_MS = 250.0
 """Let go sooner than that, it was pressed and not held."""
 
+RELEASE_MS = 20
+"""How long a released key may still turn out to be held."""
+
+SOONEST_REPEAT_MS = 100
+"""No system repeats a key that was not held for so long."""
+
 
 class TalkKey(QObject):
     """talk(pressed): the held key began or ended. tapped(): it was let go at once.
 
     key: in Qt's portable form. Speech always ends with the key, with the window's focus, or by
-    `let_go`.
+    `let_go`. repeats: the press that is dealt with now, of any key, is only the repeat of a held one.
+
+    X11 tells of a held key as let go and pressed anew at the same moment, and Qt often takes that
+    for what it says; then `QKeyEvent.isAutoRepeat` and `QAction.autoRepeat` are of no use.
     """
 
     talk = Signal(bool)
@@ -26,8 +35,15 @@ class TalkKey(QObject):
         self._key = QKeySequence(key)
         self.tap_ms = tap_ms
         self.is_down = False
+        self.repeats = False
         self._talking = False
-        self._tap_until_ms = 0.0
+        self._tap_until_ms = self._released_ms = 0.0
+        # Key and time of the newest press that is no repeat and of the newest release, by the system's clock.
+        self._pressed = self._released = (0, 0)
+        self._releasing = QTimer(self, singleShot=True, interval=RELEASE_MS)
+        self._releasing.timeout.connect(self._release)
+        self._dealing = QTimer(self, singleShot=True, interval=0)
+        self._dealing.timeout.connect(self._dealt)
 
     def watch(self, window: QWindow) -> None:
         """Look at the keys that reach this window."""
@@ -41,26 +57,48 @@ class TalkKey(QObject):
 
     def let_go(self) -> None:
         """Speech ends, wherever the key is."""
+        self._releasing.stop()
         self.is_down = False
         self._talk(False)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Nothing is kept from anybody. A held key's repeats are no news."""
+        """Nothing is kept from anybody."""
         match event.type():
-            case QEvent.Type.ShortcutOverride | QEvent.Type.KeyPress:
+            case QEvent.Type.ShortcutOverride | QEvent.Type.KeyPress if isinstance(event, QKeyEvent):
+                self._press(event)
+            case QEvent.Type.KeyRelease if isinstance(event, QKeyEvent) and not event.isAutoRepeat():
+                self._released = (event.key(), event.timestamp())
                 if self._is_ours(event):
-                    self.is_down = True
-            case QEvent.Type.KeyRelease if self._is_ours(event):
-                talking = self._talking
-                self.let_go()
-                if talking and monotonic_ms() < self._tap_until_ms:
-                    self.tapped.emit()
+                    self._released_ms = monotonic_ms()
+                    self._releasing.start()
             case QEvent.Type.FocusOut:
                 self.let_go()
         return False
 
-    def _is_ours(self, event: QEvent) -> bool:
-        return isinstance(event, QKeyEvent) and QKeySequence(event.key()) == self._key and not event.isAutoRepeat()
+    def _press(self, event: QKeyEvent) -> None:
+        press = (event.key(), event.timestamp())
+        key, since_ms = self._pressed
+        held = key == press[0] and press[1] - since_ms >= SOONEST_REPEAT_MS
+        self.repeats = event.isAutoRepeat() or (held and press == self._released)
+        if self.repeats:
+            self._dealing.start()
+        else:
+            self._pressed = press
+        if self._is_ours(event):
+            self._releasing.stop()
+            self.is_down = self.is_down or not self.repeats
+
+    def _dealt(self) -> None:
+        self.repeats = False
+
+    def _is_ours(self, event: QKeyEvent) -> bool:
+        return QKeySequence(event.key()) == self._key
+
+    def _release(self) -> None:
+        talking = self._talking
+        self.let_go()
+        if talking and self._released_ms < self._tap_until_ms:
+            self.tapped.emit()
 
     def _talk(self, talking: bool) -> None:
         if talking is not self._talking:

@@ -154,7 +154,9 @@ class SoundServer:
     async def play_into_microphone(self, sound: bytes | Path) -> None:
         """Say it, and return when it was said. bytes: 16-bit mono at `RATE_HZ`; else any WAV file."""
         how = MONO if isinstance(sound, bytes) else ("--file-format=wav", str(sound))
-        async with self._program("pacat", "--playback", "--device=mouth", UNHURRIED, *how) as pacat:
+        # A speaker in a hurry beside it keeps the device's pieces short: of 50 ms at once Qt loses a part.
+        whole = self._program("pacat", "--playback", "--device=mouth", UNHURRIED, *how)
+        async with self.speak(), whole as pacat:
             assert pacat.stdin is not None
             if isinstance(sound, bytes):
                 pacat.stdin.write(sound)
