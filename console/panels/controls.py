@@ -74,6 +74,7 @@ class ControlsPanel(QFrame):
         self._call_id = desk.selected
         self._drafts: dict[str, Draft] = {}
         self._told: tuple[str, str] = ("", "")
+        self._arranged: tuple[object, ...] = ()
         self._refusal_over = QTimer(self, singleShot=True, interval=REFUSAL_SHOWN_MS)
         self._refusal_over.timeout.connect(self._forget_refusal)
         self._refusal = ""
@@ -302,6 +303,10 @@ class ControlsPanel(QFrame):
         self._arrange()
 
     def _arrange(self) -> None:
+        now = (self.width(), theme.scale(), *(button.text() for button in self.buttons.values()))
+        if now == self._arranged:
+            return
+        self._arranged = now
         room = self.width() - 2 * theme.px(SIDE_PX) - theme.px(GAP_PX) * (len(self.buttons) - 1)
         too_much = sum(button.whole_width() for button in self.buttons.values()) - room
         for button in sorted(self.buttons.values(), key=KeyButton.key_width, reverse=True):

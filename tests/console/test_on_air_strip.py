@@ -432,6 +432,8 @@ def test_nothing_of_the_sign_and_the_verbs_is_cut_off(
         window.resize(width, 900)
         await shown(app, lambda: window.controls.buttons["take_over"].text() == "Hand back")
         await shown(app, lambda: window.on_air.height() >= window.on_air.heightForWidth(window.on_air.width()))
+        if font_scale == 1.0:
+            await shown(app, lambda: len({button.y() for button in window.controls.buttons.values()}) == 1)
         strip = window.on_air
         visible = [strip.sign, strip.mute, strip.words, strip.timing, *window.controls.buttons.values()]
         for widget in visible:
