@@ -219,7 +219,7 @@ def test_holding_t_speaks_and_letting_go_ends_it(play: Play) -> None:
         fake(app).speak(b"\xff" * 160)
         await bridge.talked(1)
         up(app)
-        assert strip.sign.text == "Hold T to speak"
+        await until(lambda: strip.sign.text == "Hold T to speak", app.on_air.changed)
         assert not any(isinstance(command, control.HandBack) for command in bridge.commands)
         assert not app.window.controls.line.hasFocus()
 
@@ -248,7 +248,7 @@ def test_t_held_from_the_take_over_on_speaks_as_soon_as_the_floor_is_there(play:
         down(app)
         await until(lambda: app.on_air.on_air, app.on_air.changed)
         up(app)
-        assert app.window.on_air.sign.text == "Hold T to speak"
+        await until(lambda: app.window.on_air.sign.text == "Hold T to speak", app.on_air.changed)
         assert not app.window.controls.line.hasFocus()
 
     play(scene, before=one_call)
@@ -420,8 +420,9 @@ def test_a_loudspeaker_that_fails_is_told(play: Play) -> None:
 # ── shape ──
 
 
-@pytest.mark.parametrize("name", ["dark", "light"])
-@pytest.mark.parametrize(("width", "font_scale"), [(1440, 1.0), (1100, 1.0), (1100, 2.0)])
+@pytest.mark.parametrize(
+    ("name", "width", "font_scale"), [("dark", 1440, 1.0), ("light", 1100, 1.0), ("dark", 1100, 2.0)]
+)
 def test_nothing_of_the_sign_and_the_verbs_is_cut_off(
     play: Play, qapp: QApplication, name: str, width: int, font_scale: float
 ) -> None:
