@@ -15,11 +15,13 @@ from console.resampling import Format
 
 class Access(StrEnum):
     """To the devices. LOADING: not known yet, for a moment after the start. NO_SERVER: no sound server answers.
-    NO_LIBRARY: Qt's sound library cannot be loaded."""
+    SERVER_LOST: it went away while in use, and this process can use no other. NO_LIBRARY: Qt's sound library
+    cannot be loaded."""
 
     LOADING = "loading"
     OK = "ok"
     NO_SERVER = "no_server"
+    SERVER_LOST = "server_lost"
     NO_LIBRARY = "no_library"
 
 

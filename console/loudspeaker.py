@@ -38,6 +38,7 @@ class SpeakerState(StrEnum):
     LOST = "lost"
     NONE = "none"
     NO_SERVER = "no_server"
+    SERVER_LOST = "server_lost"
     NO_LIBRARY = "no_library"
 
 
@@ -78,6 +79,8 @@ class Loudspeaker:
                 return SpeakerState.NO_LIBRARY
             case Access.NO_SERVER:
                 return SpeakerState.NO_SERVER
+            case Access.SERVER_LOST:
+                return SpeakerState.SERVER_LOST
         if self._playback is not None:
             return SpeakerState.PLAYING
         if self._trouble is not None:

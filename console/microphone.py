@@ -22,7 +22,8 @@ WAKING_MS = 5000
 
 class MicState(StrEnum):
     """LOST: it was unplugged or stopped. NONE: there is no microphone. DENIED: the system does not allow its use.
-    NO_SERVER: no sound server answers. NO_LIBRARY: Qt's sound library cannot be loaded (libpulse is missing)."""
+    NO_SERVER: no sound server answers. SERVER_LOST: it went away, and only a new window can use sound again.
+    NO_LIBRARY: Qt's sound library cannot be loaded (libpulse is missing)."""
 
     OFF = "off"
     OPENING = "opening"
@@ -32,6 +33,7 @@ class MicState(StrEnum):
     NONE = "none"
     DENIED = "denied"
     NO_SERVER = "no_server"
+    SERVER_LOST = "server_lost"
     NO_LIBRARY = "no_library"
 
 
@@ -71,6 +73,8 @@ class Microphone:
                 return MicState.NO_LIBRARY
             case Access.NO_SERVER:
                 return MicState.NO_SERVER
+            case Access.SERVER_LOST:
+                return MicState.SERVER_LOST
             case Access.LOADING:
                 return MicState.OPENING if self.wanted else MicState.OFF
         if self._hears:

@@ -31,7 +31,10 @@ LEAVING = (Verb.HAND_BACK, Verb.HOLD, Verb.HANG_UP)
 """Verbs after which nothing of the operator's is to be heard."""
 
 WORKING_STATES = (MicState.ON_AIR, MicState.MUTED)
-FAILED_STATES = (MicState.LOST, MicState.NONE, MicState.DENIED, MicState.NO_SERVER, MicState.NO_LIBRARY)
+FAILED_STATES = (
+    *(MicState.LOST, MicState.NONE, MicState.DENIED),
+    *(MicState.NO_SERVER, MicState.SERVER_LOST, MicState.NO_LIBRARY),
+)
 
 
 class TalkMode(StrEnum):

@@ -2,7 +2,8 @@
 
 Facts, of PySide6 6.11 on PulseAudio 16: the import fails without libpulse; it binds to the sound server
 that answers then; opened at 8 kHz a device gives nothing, at its own rate all is well; a removed
-device stays in Qt's lists (see `console.pulse`).
+device stays in Qt's lists (see `console.pulse`); a server that goes away while a device is open is lost to
+the process for good, and opening a device then aborts it: Qt asks a connection that it no longer has.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class QtDevices(QObject):
 
     def look(self) -> None:
         """Load, or list anew."""
-        if self.access is Access.NO_LIBRARY:
+        if self.access in (Access.NO_LIBRARY, Access.SERVER_LOST):
             return
         try:
             if not self._server_answers():
@@ -133,7 +134,7 @@ class QtDevices(QObject):
             return True
         is_overdue = self.now_ms() - self._asked_ms > PATIENCE_MS
         if self._pulse.answer is Answer.NONE or is_overdue:
-            self.access = Access.NO_SERVER
+            self.access = Access.SERVER_LOST if self._loaded else Access.NO_SERVER
             self._hang_up()
         return False
 

@@ -30,6 +30,7 @@ class Trouble:
 
 
 SERVER_REMEDY = "Start PipeWire or PulseAudio: it is noticed by itself."
+LOST_REMEDY = "See that PipeWire or PulseAudio runs, then start this window again."
 LIBRARY_REMEDY = "Install libpulse (the package libpulse0), then start this window again."
 
 MICROPHONE = {
@@ -50,6 +51,12 @@ MICROPHONE = {
         "No sound server answers, so there is neither microphone nor loudspeaker.",
         "The calls go on.",
         SERVER_REMEDY,
+    ),
+    MicState.SERVER_LOST: Trouble(
+        "Sound server lost",
+        "The sound server stopped, so there is neither microphone nor loudspeaker.",
+        "The calls go on.",
+        LOST_REMEDY,
     ),
     MicState.NO_LIBRARY: Trouble(
         "No sound library",
@@ -75,6 +82,9 @@ LOUDSPEAKER = {
     ),
     SpeakerState.NO_SERVER: Trouble(
         "No sound server", "No sound server answers.", "You do not hear a call.", SERVER_REMEDY
+    ),
+    SpeakerState.SERVER_LOST: Trouble(
+        "Sound server lost", "The sound server stopped.", "You do not hear a call.", LOST_REMEDY
     ),
     SpeakerState.NO_LIBRARY: Trouble(
         "No sound library", "The sound library cannot be loaded.", "You do not hear a call.", LIBRARY_REMEDY

@@ -271,6 +271,7 @@ def test_changes_are_told_once(desk: SoundDesk) -> None:
     ("access", "mic", "speaker"),
     [
         (Access.NO_SERVER, MicState.NO_SERVER, SpeakerState.NO_SERVER),
+        (Access.SERVER_LOST, MicState.SERVER_LOST, SpeakerState.SERVER_LOST),
         (Access.NO_LIBRARY, MicState.NO_LIBRARY, SpeakerState.NO_LIBRARY),
     ],
 )

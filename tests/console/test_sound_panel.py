@@ -163,6 +163,7 @@ def test_the_wheel_changes_no_device(desk: Desk) -> None:
         (MicState.NONE, ("No microphone is plugged in.", "Plug in a headset")),
         (MicState.DENIED, ("does not let this program use the microphone", "Allow it in the system's settings")),
         (MicState.NO_SERVER, ("No sound server answers", "Start PipeWire or PulseAudio")),
+        (MicState.SERVER_LOST, ("The sound server stopped", "then start this window again")),
         (MicState.NO_LIBRARY, ("cannot be loaded", "Install libpulse")),
         (MicState.LOST, ("was unplugged or stopped", "Plug it in again or choose another")),
     ],
@@ -181,6 +182,7 @@ def test_each_trouble_of_the_microphone_says_what_to_do(desk: Desk, state: MicSt
     [
         (SpeakerState.NONE, "No loudspeaker is plugged in", False),
         (SpeakerState.NO_SERVER, "No sound server answers", False),
+        (SpeakerState.SERVER_LOST, "The sound server stopped", False),
         (SpeakerState.NO_LIBRARY, "Install libpulse", False),
         (SpeakerState.LOST, "Plug it in again or choose another, then play the test tone", True),
     ],
