@@ -3,8 +3,8 @@
 Loopback by default, and never behind the tunnel. Whoever connects must name our host, show the
 token of this start, and must not be a web page (browsers always send an Origin); all of that is
 checked before the socket is upgraded. State reaches every console that reads: what changes
-between two flushes is sent once, as it then is. A console that does not read is let go, and
-attaches again when it can. Protocol: `bridge.control`.
+between two flushes is sent once, as it then is; the answer to a command waits for no flush. A console
+that does not read is let go, and attaches again when it can. Protocol: `bridge.control`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import hmac
 import logging
 from collections import deque
+from contextlib import suppress
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -50,6 +51,7 @@ class Console:
         self.listen_id = 0
         self._sound: asyncio.Queue[bytes] = asyncio.Queue(SOUND_WAITING)
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._flushes = 0
 
     def changed(self, call_id: str, key: Key) -> None:
@@ -74,6 +76,11 @@ class Console:
         self._events.append(event)
         self._wake.set()
 
+    def answer(self, event: control.Done | control.Refused) -> None:
+        """``event`` is to be sent at once, after all that it follows from: somebody waits for it to speak."""
+        self.tell(event)
+        self._hurry.set()
+
     async def pump(self, switchboard: Switchboard, attached: control.Attached) -> None:
         """Send everything, and then what there is to send, for ever.
 
@@ -84,10 +91,13 @@ class Console:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._hurry.clear()
             self._flushes += 1
             for event in self._take(switchboard):
                 await self._send(event)
-            await asyncio.sleep(FLUSH_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_S):
+                    await self._hurry.wait()
 
     def hear(self, side: control.Side, at_ms: int, audio: bytes) -> None:
         """Sound is to be sent at once; of what waits too long the oldest is dropped."""
@@ -190,7 +200,7 @@ class Desk:
     ) -> None:
         console = Console(socket, hello.console.strip()[:MAX_NAME_CHARS] or "a desk")
         self._switchboard.attach(console)
-        console.tell(control.Done(id=hello.id))
+        console.answer(control.Done(id=hello.id))
         telling = asyncio.create_task(self._tell(console, transport))
         playing = asyncio.create_task(console.play())
         try:
@@ -231,19 +241,19 @@ class Desk:
         if isinstance(command, control.Watch):
             console.watched = command.call_id
             self._show_messages(console)
-            console.tell(control.Done(id=command.id))
+            console.answer(control.Done(id=command.id))
             return
         try:
             if isinstance(command, control.Listen):
                 console.listen_id = command.id
                 self._switchboard.listen(console, command.call_id)
-                console.tell(control.Done(id=command.id))
+                console.answer(control.Done(id=command.id))
                 return
             self._switchboard.obey(command, console.name)
         except NotAllowed as refusal:
-            console.tell(control.Refused(id=command.id, reason=refusal.reason))
+            console.answer(control.Refused(id=command.id, reason=refusal.reason))
         else:
-            console.tell(control.Done(id=command.id))
+            console.answer(control.Done(id=command.id))
 
     def _show_messages(self, console: Console) -> None:
         session = self._switchboard.sessions.get(console.watched)
