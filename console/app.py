@@ -19,7 +19,6 @@ from pathlib import Path
 
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QMessageBox
-from qasync import QEventLoop
 
 from bridge import control
 from bridge.control import HealthState, Notice, Phase
@@ -30,6 +29,7 @@ from console.crash import Crash
 from console.desk import Desk
 from console.hotkeys import Hotkeys
 from console.link import Link, LinkLost, Refused
+from console.loop import Loop
 from console.on_air import OnAir
 from console.settings import Settings
 from console.sound import Sound
@@ -273,7 +273,7 @@ def open_window(home: Path | None = None, arguments: Sequence[str] | None = None
 
 def run_in(qt: QApplication, make: type[App], home: Path, arguments: Sequence[str], settings: Settings) -> int:
     """Run an App on Qt's loop to its end."""
-    loop = QEventLoop(qt)
+    loop = Loop(qt)
     asyncio.set_event_loop(loop)
     try:
         app = make(qt, home, arguments, settings)

@@ -31,6 +31,9 @@ log = logging.getLogger("cordboard.link")
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 2.0
 PING_EVERY_S = 5.0
+MOST_UNREAD = 1024
+"""Messages. Many calls tell of dozens at once, among which there may be sound: reading must not pause for them."""
+
 KEPT_TALK_FRAMES = 25
 """Operator speech that waits for the socket: half a second, then the oldest is dropped."""
 
@@ -181,6 +184,7 @@ class Link(QObject):
             compression=None,
             proxy=None,
             max_size=None,
+            max_queue=MOST_UNREAD,
             ping_interval=PING_EVERY_S,
             ping_timeout=PING_EVERY_S,
             close_timeout=1,

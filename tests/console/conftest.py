@@ -10,9 +10,9 @@ from typing import Any, TypeVar, cast
 import pytest
 from PySide6.QtCore import QEvent, SignalInstance
 from PySide6.QtWidgets import QApplication
-from qasync import QEventLoop
 
 from console.app import App
+from console.loop import Loop
 from console.settings import Settings
 from console.sound import Sound
 from tests.console.fake_bridge import FakeBridge
@@ -27,7 +27,7 @@ PATIENCE_S = 20.0
 @pytest.fixture
 def in_qt(qapp: QApplication) -> Iterator[Run[Any]]:
     """Runs a coroutine on Qt's own loop and returns its result; cancels what it left behind."""
-    loop = QEventLoop(qapp)
+    loop = Loop(qapp)
     asyncio.set_event_loop(loop)
 
     async def bounded(coroutine: Coroutine[Any, Any, T]) -> T:
