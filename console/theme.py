@@ -133,9 +133,15 @@ def font(size_px: float = BASE_PX, weight: int = 400, tabular: bool = False, mon
     tabular: all figures equally wide, for clocks and amounts. mono: for names and values of code;
     ligatures are off, since two characters must not look like one there.
     """
+    # Painting asks for the same few a thousand times a second.
+    return QFont(_font(px(size_px), weight, tabular, mono))
+
+
+@cache
+def _font(pixels: int, weight: int, tabular: bool, mono: bool) -> QFont:
     made = QFont()
     made.setFamilies([MONO_FAMILY if mono else TEXT_FAMILY])
-    made.setPixelSize(px(size_px))
+    made.setPixelSize(pixels)
     made.setWeight(QFont.Weight(weight))
     if mono:
         made.setFeature(QFont.Tag("calt"), 0)

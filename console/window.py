@@ -317,6 +317,7 @@ class Window(QMainWindow):
                 panel.refresh(selected)
         if self.isVisible() and call is not None:
             self.waveform.tick(now_ms)
+        self.calls.tick(now_ms)
         self.on_air.tick()
         if now_ms >= self._next_list_ms and self._list_changed:
             self._next_list_ms = now_ms + LIST_EVERY_MS
@@ -326,7 +327,6 @@ class Window(QMainWindow):
             self.empty.refresh()
         if now_ms >= self._next_slow_ms:
             self._next_slow_ms = now_ms + SLOW_EVERY_MS
-            self.calls.tick()
             self.header.tick()
             self.controls.refresh()
             self.lost.refresh()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFocusEvent, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import (
@@ -31,6 +33,8 @@ ROW_PX = 78
 HEADING_PX = 36
 SIDE_PX = 15
 SPARK_SIZE_PX = (84, 24)
+ROW_EVERY_MS = 200.0
+"""How often a row is painted for its clock and its waveform."""
 
 
 STALE_OPACITY = 0.45
@@ -152,6 +156,15 @@ class CallList(QListView):
     def keyboardSearch(self, search: str) -> None:
         """Typing selects nothing here: there is a filter for that."""
 
+    def dataChanged(
+        self,
+        first: QModelIndex | QPersistentModelIndex,
+        last: QModelIndex | QPersistentModelIndex,
+        roles: Sequence[int] = (),
+    ) -> None:
+        """Paint these rows. A QListView lays all of them out anew, but whatever is in one, it stays as high."""
+        QAbstractItemView.dataChanged(self, first, last, roles)
+
     def focusInEvent(self, event: QFocusEvent) -> None:
         """A ring shows where the keyboard is, for those who use it to get around."""
         delegate = self.itemDelegate()
@@ -172,6 +185,8 @@ class CallsPanel(QFrame):
         self.nothing = QLabel()
         self._delegate = CallDelegate(desk, self.list)
         self._syncing = False
+        self._painted_ms = 0.0
+        self._next_row = 0
         self._build()
         self._faded = QGraphicsOpacityEffect(self)
         self._faded.setOpacity(STALE_OPACITY)
@@ -220,9 +235,15 @@ class CallsPanel(QFrame):
         if first and self.model.row_of(self._desk.selected) < 0:
             self._desk.select(first)
 
-    def tick(self) -> None:
-        """Clocks and waveforms of the rows in sight: a few times a second."""
-        self.list.viewport().update()
+    def tick(self, now_ms: float) -> None:
+        """Clocks and waveforms: each row a few times a second, and never all at once, which would hold up sound."""
+        rows = self.model.rowCount()
+        due = min(rows, int((now_ms - self._painted_ms) * rows / ROW_EVERY_MS))
+        if due > 0 or not rows:
+            self._painted_ms = now_ms
+        for _ in range(due):
+            self._next_row = (self._next_row + 1) % rows
+            self.list.update(self.model.index(self._next_row))
 
     def set_stale(self, stale: bool) -> None:
         """Greyed while the bridge is lost."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import QStyle, QStyleOptionButton, QWidget
@@ -13,6 +15,7 @@ GAP_PX = 8
 SIDE_PX = 11
 
 
+@cache
 def key_words(key: str) -> str:
     """A key as the window writes it: "Shift Esc"."""
     native = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
