@@ -18,11 +18,17 @@ from console.monitor import Lanes, Monitor
 from console.mulaw import PER_MS, Samples, height
 from console.resampling import FromTelephone
 
-AHEAD_MS, MOST_AHEAD_MS = 40, 80
+AHEAD_MS, MOST_AHEAD_MS = 50, 60
 """Written and not played yet: more each time the window was too busy to keep up, less again after CALM_MS."""
 
 STEP_MS = 10
 CALM_MS = 30_000
+RESERVE_MS = 20
+"""As long as so much waits to be played, what the call lacks is waited for: it may just be late."""
+
+LATE_MS = 25
+"""When the window was too busy to come by for so long, it has not read what came meanwhile either."""
+
 STUCK_MS = 400
 """A device that plays nothing at all for so long is lost."""
 
@@ -67,7 +73,7 @@ class Loudspeaker:
         self._is_mono = False
         # Whether the device got something, and whether it asked for more.
         self._supplied = self._plays = False
-        self._played_ms = 0.0
+        self._played_ms = self._pushed_ms = 0.0
         self._ahead_ms = AHEAD_MS
         self._calm_since_ms = 0.0
 
@@ -169,6 +175,7 @@ class Loudspeaker:
         if self._playback is None or self._converter is None:
             return
         waiting_ms, now_ms = self._playback.waiting_ms(), self._devices.now_ms()
+        is_late, self._pushed_ms = now_ms - self._pushed_ms > LATE_MS, now_ms
         if self._plays and waiting_ms <= 0:
             self._ahead_ms, self._calm_since_ms = min(self._ahead_ms + STEP_MS, MOST_AHEAD_MS), now_ms
         elif now_ms - self._calm_since_ms >= CALM_MS:
@@ -178,8 +185,12 @@ class Loudspeaker:
             return
         self._plays = self._supplied
         self._supplied, self._played_ms = True, now_ms
-        for _ in range(lacking):
-            lanes = self._monitor.take(STEP_MS * PER_MS)
+        for step in range(lacking):
+            in_hand_ms = waiting_ms + step * STEP_MS
+            if (is_late or in_hand_ms >= RESERVE_MS) and self._monitor.lacks(STEP_MS * PER_MS):
+                break
+            short_ms = max(0, self._ahead_ms - STEP_MS - in_hand_ms)
+            lanes = self._monitor.take(STEP_MS * PER_MS, round(short_ms * PER_MS))
             self.caller_level, self.line_level = height(lanes[Side.CALLER]), height(lanes[Side.LINE])
             self._playback.write(self._converter.make(*self._mixed(lanes)))
         if self._clip_ended is not None and not len(self._clip):

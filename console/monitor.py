@@ -17,7 +17,7 @@ from console.mulaw import PER_MS, decode
 Lanes: TypeAlias = npt.NDArray[np.int16]
 """Shape (2, samples): the caller, and what the caller hears; 8 kHz."""
 
-LEAST_MS, MOST_MS, STEP_MS = 40, 80, 10
+LEAST_MS, MOST_MS, STEP_MS = 20, 30, 10
 FULL_MS = 120
 """Further behind than this, the oldest is dropped."""
 
@@ -48,6 +48,10 @@ class Monitor:
         """How much there is to be taken."""
         return self._ready / PER_MS
 
+    def lacks(self, samples: int) -> bool:
+        """Whether `take` would run dry."""
+        return not self._waiting and self._ready <= samples
+
     def put(self, frame: HeardFrame) -> None:
         """What is too late is dropped."""
         samples = decode(frame.audio)[: FULL_MS * PER_MS]
@@ -67,18 +71,21 @@ class Monitor:
             self._forget(self._ready - self.aim_ms * PER_MS)
             self._usual = float(self._ready)
 
-    def take(self, samples: int) -> Lanes:
-        """The next samples of both sides, shape (2, samples); silence where there is nothing."""
+    def take(self, samples: int, short: int = 0) -> Lanes:
+        """The next samples of both sides, shape (2, samples); silence where there is nothing.
+
+        short: samples that whoever takes them should have in hand already. The caller's clock is slow, then.
+        """
         if self._waiting:
             if self._ready < self.aim_ms * PER_MS:
                 return np.zeros((2, samples), np.int16)
             # After a silence nobody misses the first moments of what was held up: it begins near.
             self._forget(self._ready - self.aim_ms * PER_MS)
             self._waiting, self._usual = False, float(self._ready)
-        if self._ready <= samples:
+        if self.lacks(samples):
             return self._run_dry(samples)
         self._settle(samples)
-        self._usual += (self._ready - self._usual) * SMOOTHING
+        self._usual += (self._ready - short - self._usual) * SMOOTHING
         off = self._usual - self.aim_ms * PER_MS
         by = 0 if abs(off) < TOLERATED_MS * PER_MS else 1 if off > 0 else -1
         lanes = self._sound[:, : samples + by].copy()
