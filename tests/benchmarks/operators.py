@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import psutil
 
 from bridge import control
 from bridge.control import Side
@@ -273,6 +274,7 @@ async def window(call: TakenCall, subject: Subject) -> AsyncIterator[Operator]:
             server.record_speaker() as ear,
             _process(home, server.environment) as process,
         ):
+            _as_undisturbed_as_we()
             operator = WindowOperator(call, process, mouth, ear)
             hearing = asyncio.create_task(operator.hear())
             talking = asyncio.create_task(_talk(server))
@@ -287,6 +289,16 @@ async def window(call: TakenCall, subject: Subject) -> AsyncIterator[Operator]:
                 assert process.stdin is not None
                 process.stdin.close()
                 await hearing
+
+
+def _as_undisturbed_as_we() -> None:
+    """PulseAudio begins without what it inherited of ``--undisturbed``: give it to its threads again."""
+    if sys.platform != "linux" or os.sched_getscheduler(0) == os.SCHED_OTHER:
+        return
+    for child in psutil.Process().children():
+        if child.name() == "pulseaudio":
+            for thread in child.threads():
+                os.sched_setscheduler(thread.id, os.sched_getscheduler(0), os.sched_getparam(0))
 
 
 def _tell_where(home: Path, subject: Subject) -> None:
