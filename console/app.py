@@ -8,6 +8,7 @@ rehearsal always is.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.metadata
 import logging
 import os
@@ -277,6 +278,9 @@ def run_in(qt: QApplication, make: type[App], home: Path, arguments: Sequence[st
     asyncio.set_event_loop(loop)
     try:
         app = make(qt, home, arguments, settings)
+        # A full collection holds up the window, and the sound, for a tenth of a second: spare it what never goes.
+        gc.collect()
+        gc.freeze()
         loop.run_until_complete(app.run())
         return 0
     finally:

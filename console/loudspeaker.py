@@ -18,7 +18,7 @@ from console.monitor import Lanes, Monitor
 from console.mulaw import PER_MS, Samples, height
 from console.resampling import FromTelephone
 
-AHEAD_MS, MOST_AHEAD_MS = 50, 60
+AHEAD_MS, MOST_AHEAD_MS = 50, 70
 """Written and not played yet: more each time the window was too busy to keep up, less again after CALM_MS."""
 
 STEP_MS = 10

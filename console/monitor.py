@@ -17,7 +17,7 @@ from console.mulaw import PER_MS, decode
 Lanes: TypeAlias = npt.NDArray[np.int16]
 """Shape (2, samples): the caller, and what the caller hears; 8 kHz."""
 
-LEAST_MS, MOST_MS, STEP_MS = 20, 30, 10
+LEAST_MS, MOST_MS, STEP_MS = 20, 40, 10
 FULL_MS = 120
 """Further behind than this, the oldest is dropped."""
 
