@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from console import sound_states, theme
@@ -20,7 +20,10 @@ from console.widgets.on_air_sign import OnAirSign, Shape
 
 
 class OnAirPanel(QFrame):
-    """Shown while this window has a floor, or listens. act_wanted(name): a row of the actions was pressed."""
+    """Always in its place: nothing moves when a microphone opens. act_wanted(name): a row of the actions was pressed.
+
+    idle: the words that stand there while this window neither has a floor nor listens.
+    """
 
     act_wanted = Signal(str)
 
@@ -31,7 +34,8 @@ class OnAirPanel(QFrame):
         self._on_air = on_air
         self._sound = sound
         self._told = ""
-        self._dressed = ""
+        self._dressed = ("", False)
+        self.idle = QLabel()
         self.sign = OnAirSign()
         self.words = FlowingLabel("strong")
         self.microphone = QLabel()
@@ -54,7 +58,7 @@ class OnAirPanel(QFrame):
         self._build()
         on_air.changed.connect(self.refresh)
         sound.changed.connect(self.refresh)
-        theme.notifier().changed.connect(self._dress)
+        theme.notifier().changed.connect(self.update)
         self.refresh()
 
     def _build(self) -> None:
@@ -67,7 +71,12 @@ class OnAirPanel(QFrame):
         self._device = _together(self.microphone, self.mic_level)
         self._caller = _together(_dim(self.tr("Caller")), self.caller_level)
         self._line = _together(_dim(self.tr("Line")), self.line_level)
+        self.idle.setProperty("role", "dim")
+        keys = {name: key_words(BY_NAME[name].key) for name in ("take_over", "listen")}
+        words = self.tr("Your microphone is off. {take_over} takes the selected call over, {listen} listens to it.")
+        self.idle.setText(words.format(**keys))
         flow = FlowLayout(theme.px(10))
+        flow.addWidget(self.idle)
         self._speaking: tuple[QWidget, ...] = (
             *(self.sign, self._device, self.mute, self.words, self.show_call, self.timing),
         )
@@ -75,8 +84,10 @@ class OnAirPanel(QFrame):
         for widget in (*self._speaking, *self._listening):
             flow.addWidget(widget)
         column = QVBoxLayout(self)
-        column.setContentsMargins(*(theme.px(side) for side in (16, 8, 16, 8)))
+        column.setContentsMargins(*(theme.px(side) for side in (16, 5, 16, 5)))
         column.addLayout(flow)
+        # As high as with its sign, so that nothing moves, and nothing is laid out anew, when that comes.
+        self.setMinimumHeight(self.sign.sizeHint().height() + theme.px(10))
 
     # ── looks ──
 
@@ -85,13 +96,14 @@ class OnAirPanel(QFrame):
         floor, listens = self._on_air.has_floor_of, self._on_air.listening_to
         for widget in (*(() if floor else self._speaking), *(() if listens else self._listening)):
             widget.hide()
+        self.idle.setVisible(not floor and not listens)
         if floor:
             self._refresh_speaking(floor)
         if listens:
             self._refresh_listening(listens, floor)
         self._dress()
         # A microphone that fails has a banner of its own.
-        self.setVisible(bool(floor or listens) and self._on_air.lost_since_ms is None)
+        self.setVisible(self._on_air.lost_since_ms is None)
 
     def tick(self) -> None:
         """Let the meters follow; once a frame."""
@@ -190,15 +202,21 @@ class OnAirPanel(QFrame):
         return (spaced(call.view.number) if call is not None else "") or self.tr("the caller")
 
     def _dress(self) -> None:
-        colours = theme.current()
         floor = bool(self._on_air.has_floor_of)
-        role = self.sign.role if floor else "caller"
-        edge = f"border-left: {theme.px(5)}px solid {colours.role(role).name()};"
-        ground = colours.soft(role).name() if floor else colours.panel.name()
-        told = f"QFrame#on_air {{ background: {ground}; {edge} border-bottom: 1px solid {colours.line.name()}; }}"
-        if told != self._dressed:
-            self._dressed = told
-            self.setStyleSheet(told)
+        role = self.sign.role if floor else "caller" if self._on_air.listening_to else ""
+        if (role, floor) != self._dressed:
+            self._dressed = (role, floor)
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Painted, not styled: a style sheet that changes is paid for with every widget in the panel."""
+        colours, (role, floor) = theme.current(), self._dressed
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), colours.soft(role) if floor else colours.panel)
+        if role:
+            painter.fillRect(0, 0, theme.px(5), self.height(), colours.role(role))
+        painter.fillRect(0, self.height() - 1, self.width(), 1, colours.line)
+        painter.end()
 
 
 LIVE = (MicState.ON_AIR, MicState.MUTED)

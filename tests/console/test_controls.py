@@ -161,7 +161,7 @@ def test_take_over_and_hand_back_with_a_note(play: Play) -> None:
         press(app, Key.Key_T)
         await bridge.heard(control.TakeOver)
         await shown(app, lambda: controls.buttons["take_over"].text() == "Hand back")
-        assert app.window.on_air.isVisible()
+        assert not app.window.on_air.idle.isVisible()
         assert not controls.buttons["mute_ai"].isEnabled()
         assert "Hand back first" in controls.buttons["mute_ai"].toolTip()
         press(app, Key.Key_T)
@@ -170,7 +170,7 @@ def test_take_over_and_hand_back_with_a_note(play: Play) -> None:
         press(app, Key.Key_Return)
         assert (await bridge.heard(control.HandBack)).note == "told her all is settled"
         await shown(app, lambda: controls.buttons["take_over"].text() == "Take over")
-        assert not app.window.on_air.isVisible()
+        assert app.window.on_air.idle.isVisible()
         assert controls.line.text() == ""
 
     play(scene, before=one_call)
@@ -281,7 +281,7 @@ def test_what_is_not_allowed_is_explained_when_its_key_is_pressed(play: Play) ->
         bridge.put_call(taken_call("c1", "Ana"))
         await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
         await shown(app, lambda: app.window.controls.buttons["take_over"].text() == "Hand back")
-        assert not app.window.on_air.isVisible()
+        assert app.window.on_air.idle.isVisible()
         press(app, Key.Key_T)
         assert "Ana has the floor" in app.window.controls.status.text()
         press(app, Key.Key_M)

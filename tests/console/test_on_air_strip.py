@@ -73,10 +73,10 @@ async def taken(app: App, mode: TalkMode = TalkMode.OPEN) -> None:
 def test_on_air_is_unmistakable_in_words_shape_title_and_icon(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         strip = app.window.on_air
-        assert not strip.isVisible()
+        assert strip.idle.isVisible()
         assert app.window.windowTitle() == "Cordboard"
         await taken(app)
-        assert strip.isVisible()
+        assert not strip.idle.isVisible()
         assert (strip.sign.text, strip.sign.shape, strip.sign.role) == ("ON AIR", Shape.DISC, "danger")
         assert strip.words.text().startswith("+1 415 555 0142 hears you.")
         assert strip.microphone.text() == "Headset"
@@ -85,7 +85,7 @@ def test_on_air_is_unmistakable_in_words_shape_title_and_icon(play: Play) -> Non
         press(app, Key.Key_T, SHIFT)
         assert (await bridge.heard(control.HandBack)).note == ""
         await until(lambda: not app.on_air.has_floor_of, app.on_air.changed)
-        assert not strip.isVisible()
+        assert strip.idle.isVisible()
         assert app.window.windowTitle() == "Cordboard"
         assert not fake(app).is_open
 
@@ -374,7 +374,7 @@ def test_listening_is_shown_calmly_with_levels_and_what_comes_next(play: Play) -
         app.desk.select("c1")
         press(app, Key.Key_L)
         assert (await bridge.heard(control.Listen)).call_id == "c1"
-        await until(strip.isVisible, app.on_air.changed)
+        await until(lambda: not strip.idle.isVisible(), app.on_air.changed)
         assert strip.heard.text() == "Listening to +1 415 555 0142"
         assert strip.queue.text() == "then +1 206 555 0177"
         assert not strip.sign.isVisible()
@@ -389,7 +389,7 @@ def test_listening_is_shown_calmly_with_levels_and_what_comes_next(play: Play) -
         assert strip.heard.text() == "Listening to +1 206 555 0177"
         assert not strip.queue.isVisible()
         QTest.mouseClick(strip.stop, Qt.MouseButton.LeftButton)
-        await until(lambda: not strip.isVisible(), app.on_air.changed)
+        await until(strip.idle.isVisible, app.on_air.changed)
         assert not fake(app).is_listening
 
     play(scene, before=two_calls)
@@ -411,7 +411,7 @@ def test_a_loudspeaker_that_fails_is_told(play: Play) -> None:
         await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
         fake(app).plays_as = SpeakerState.NO_SERVER
         app.window.actions_by_name["listen"].trigger()
-        await until(app.window.on_air.isVisible, app.on_air.changed)
+        await until(lambda: not app.window.on_air.idle.isVisible(), app.on_air.changed)
         assert "You do not hear a call. F10 says what to do." in app.window.on_air.heard.text()
 
     play(scene, before=one_call)
@@ -436,13 +436,13 @@ def test_nothing_of_the_sign_and_the_verbs_is_cut_off(
         if font_scale == 1.0:
             await shown(app, lambda: len({button.y() for button in window.controls.buttons.values()}) == 1)
         strip = window.on_air
+        buttons = (strip.mute, *window.controls.buttons.values())
+        await shown(app, lambda: all(button.width() >= button.sizeHint().width() for button in buttons))
         visible = [strip.sign, strip.mute, strip.words, strip.timing, *window.controls.buttons.values()]
         for widget in visible:
             right_bottom = widget.mapTo(window, widget.rect().bottomRight())
             assert window.rect().contains(right_bottom), widget
             assert widget.isVisible()
-        for button in (strip.mute, *window.controls.buttons.values()):
-            assert button.width() >= button.sizeHint().width()
         window.grab()
 
     try:
