@@ -291,7 +291,7 @@ class OnAir(QObject):
     def _silent_too_long(self) -> None:
         self._patience = None
         self._desk.hold(self._granted)
-        words = self.tr("Your microphone gives no sound, so the caller was put on hold. End the hold to try it again.")
+        words = self.tr("Your microphone gave no sound, so the caller was put on hold. Ending the hold tries it again.")
         self._desk.refused.emit("", "", words, "")
 
     def _in_hand(self, call_id: str) -> bool:

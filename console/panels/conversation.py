@@ -150,7 +150,11 @@ class ConversationPanel(QAbstractScrollArea):
 
     @property
     def _operator_now(self) -> str:
-        return operator_word(self._call.view.floor_holder, self._ours) if self._call is not None else YOU
+        """Who has the floor, or whoever had it last."""
+        if self._call is None:
+            return YOU
+        last = next(reversed(self._call.take_overs.values()), None)
+        return operator_word(self._call.view.floor_holder or (last.console if last else ""), self._ours)
 
     # ── what is seen of it ────────────────────────────────────────────────────────────────
 

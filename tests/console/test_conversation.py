@@ -16,6 +16,8 @@ from bridge.control import (
     Floor,
     Party,
     Phase,
+    TakeOverTimed,
+    TakeOverView,
     ToolChanged,
     ToolState,
     ToolView,
@@ -354,6 +356,15 @@ def test_the_newest_settled_line_is_there_for_screen_readers(panel: Conversation
 
 def test_another_operators_name_is_taken_up(panel: ConversationPanel, store: Store) -> None:
     store.apply(CallChanged(call=billing_view(floor=Floor.OPERATOR, floor_holder="Maria")))
+    panel.refresh(CALL)
+    assert any("Maria → AI: Whisper" in line for line in lines_seen(panel))
+
+
+def test_another_operators_lines_stay_theirs_when_they_have_the_floor_no_more(
+    panel: ConversationPanel, store: Store
+) -> None:
+    store.apply(TakeOverTimed(take_over=TakeOverView(call_id=CALL, take_over_id="1", console="Maria", at_ms=0)))
+    store.apply(CallChanged(call=billing_view(floor=Floor.AI)))
     panel.refresh(CALL)
     assert any("Maria → AI: Whisper" in line for line in lines_seen(panel))
 

@@ -514,7 +514,7 @@ async def test_a_microphone_that_opens_for_too_long_ends_in_a_hold_too(home: Pat
         await me.sees(Floor.HOLD)
         assert me.sound.mic is MicState.OFF
         assert me.told == [
-            "Your microphone gives no sound, so the caller was put on hold. End the hold to try it again."
+            "Your microphone gave no sound, so the caller was put on hold. Ending the hold tries it again."
         ]
 
 
