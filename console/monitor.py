@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from bridge.control import HeardFrame
+from bridge.control import HeardFrame, Side
 from console.mulaw import PER_MS, decode
 
 Lanes: TypeAlias = npt.NDArray[np.int16]
@@ -24,6 +24,9 @@ FULL_MS = 120
 TOLERATED_MS = 5
 CALM_MS = 30_000
 """After so much sound without a gap the buffer tries to be shorter again."""
+
+ROUNDING_MS = 2
+"""Times are told in whole ms: what begins so near the end of what went before follows it."""
 
 SMOOTHING = 0.01
 REACH_MS = FULL_MS + 1000
@@ -42,6 +45,9 @@ class Monitor:
         self._waiting = True
         self._usual = 0.0
         self._calm = 0
+        # What the caller hears: call time of its newest end, and by how much it is laid later.
+        self._line_end = 0
+        self._line_shift = 0
 
     @property
     def ahead_ms(self) -> float:
@@ -55,11 +61,14 @@ class Monitor:
     def put(self, frame: HeardFrame) -> None:
         """What is too late is dropped."""
         samples = decode(frame.audio)[: FULL_MS * PER_MS]
-        start = frame.at_ms * PER_MS - self._at
+        at = frame.at_ms * PER_MS
+        if frame.side is Side.LINE:
+            at = self._line_at(at, len(samples))
+        start = at - self._at
         reach = REACH_MS * PER_MS
         if (self._waiting and self._ready == 0) or not -reach < start <= reach - len(samples):
             self._forget(self._ready)
-            self._at, start, self._waiting = frame.at_ms * PER_MS, 0, True
+            self._at, start, self._waiting = at, 0, True
         if start < 0:
             samples, start = samples[-start:], 0
         if not len(samples):
@@ -70,6 +79,18 @@ class Monitor:
         if self._ready > FULL_MS * PER_MS:
             self._forget(self._ready - self.aim_ms * PER_MS)
             self._usual = float(self._ready)
+
+    def _line_at(self, at: int, length: int) -> int:
+        """Where to lay what the caller hears: it is known only once it was heard, and the way there and back later.
+
+        So it is laid beside the caller's newest sound, and what follows it directly follows it here too.
+        """
+        newest = self._at + self._ready - length
+        follows = abs(at - self._line_end) <= ROUNDING_MS * PER_MS
+        if not follows or at + self._line_shift < self._at:
+            self._line_shift = max(0, newest - at) if self._ready else 0
+        self._line_end = at + length
+        return at + self._line_shift
 
     def take(self, samples: int, short: int = 0) -> Lanes:
         """The next samples of both sides, shape (2, samples); silence where there is nothing.

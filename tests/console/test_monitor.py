@@ -10,7 +10,7 @@ from console.monitor import CALM_MS, FULL_MS, LEAST_MS, MOST_MS, STEP_MS, Lanes,
 from console.mulaw import FULL_SCALE, PER_MS, decode
 
 FRAME_MS = 20
-LOUD = b"\x80"
+LOUD, QUIET = b"\x80", b"\xff"
 TAKEN_MS = 10
 """What a loudspeaker asks for at a time."""
 
@@ -75,14 +75,14 @@ def test_both_sides_are_aligned_by_call_time_and_a_gap_is_silence() -> None:
 
 
 def test_late_sound_is_dropped_and_half_late_sound_is_cut(call: Call) -> None:
-    call.arrive(FRAME_MS)
+    call.arrive(FRAME_MS, QUIET)
     call.hear(10)
-    call.arrive(FRAME_MS)
+    call.arrive(FRAME_MS, QUIET)
     call.hear(20)
-    put(call.monitor, 0, Side.LINE)
-    put(call.monitor, 20, Side.LINE)
-    call.arrive(FRAME_MS)
-    heard = call.hear()[Side.LINE]
+    put(call.monitor, 0)
+    put(call.monitor, 20)
+    call.arrive(FRAME_MS, QUIET)
+    heard = call.hear()[Side.CALLER]
     assert is_loud(heard[: 10 * PER_MS]) and not heard[10 * PER_MS :].any()
 
 
@@ -172,3 +172,49 @@ def test_what_is_left_out_or_doubled_is_where_it_is_softest(call: Call) -> None:
         call.monitor.put(HeardFrame(1, Side.CALLER, call.at_ms - FRAME_MS, b"\xff" * 80 + LOUD * 80))
         loud_samples = int(np.count_nonzero(call.hear()))
     assert loud_samples == 80
+
+
+@pytest.mark.parametrize("late_ms", [0, 20, 100, 400])
+def test_what_the_caller_hears_is_known_late_and_heard_whole_beside_their_newest_sound(
+    call: Call, late_ms: int
+) -> None:
+    call.at_ms = 1000
+    call.arrive(100)
+    heard = []
+    for _ in range(50):
+        call.arrive(FRAME_MS)
+        put(call.monitor, call.at_ms - FRAME_MS - late_ms + 1, Side.LINE)
+        heard.append(call.hear())
+    line = np.concatenate(heard, axis=1)[Side.LINE]
+    first = int(np.flatnonzero(line)[0])
+    assert first < FRAME_MS * PER_MS
+    # Taken so greedily it runs dry once.
+    assert is_loud(line[first + 3 * FRAME_MS * PER_MS :])
+
+
+def test_what_the_caller_hears_next_is_laid_anew(call: Call) -> None:
+    call.at_ms = 1000
+    call.arrive(40)
+    put(call.monitor, 700, Side.LINE)
+    assert is_loud(call.hear()[Side.LINE])
+    call.arrive(40)
+    put(call.monitor, 900, Side.LINE)
+    assert is_loud(call.hear(30)[Side.LINE][10 * PER_MS :])
+
+
+def test_what_the_caller_hears_later_and_later_is_caught_up_with(call: Call) -> None:
+    call.at_ms = 1000
+    call.arrive(40)
+    put(call.monitor, 800, Side.LINE)
+    call.hear(30)
+    call.arrive(100)
+    call.hear(100)
+    put(call.monitor, 820, Side.LINE)
+    call.arrive(40)
+    put(call.monitor, 840, Side.LINE)
+    assert call.hear(30)[Side.LINE].any()
+
+
+def test_what_the_caller_hears_can_be_the_first_that_comes(call: Call) -> None:
+    put(call.monitor, 500, Side.LINE, ms=40)
+    assert is_loud(call.hear()[Side.LINE])

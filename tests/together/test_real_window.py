@@ -110,3 +110,20 @@ async def test_taken_over_in_the_middle_of_a_sentence_and_handed_back_by_keys(tm
     assert is_in(operator, clip("awb", LINE))
     assert not is_in(operator, clip(AI_VOICE, GREETING))
     assert is_loud(heard[handed_back * RATE_HZ // 1000 :])
+
+
+async def test_who_listens_by_key_hears_what_the_caller_hears(tmp_path: Path) -> None:
+    line = save_line(tmp_path / "lines")
+    async with open_window(tmp_path, line.parent) as window:
+        desk = window.desk
+        await desk.until(lambda store: any(turn.heard_ms > 500 for turn in turns(desk, Party.AI)))
+        async with window.server.record_speaker() as recording:
+            await window.press("l")
+            await desk.until(lambda store: any(turn.state is TurnState.FINAL for turn in turns(desk, Party.AI)))
+            await desk.until(lambda store: any(turn.end_ms > turn.start_ms for turn in turns(desk, Party.CALLER)))
+        left = np.frombuffer(bytes(recording.sound), np.int16).astype(np.float64).reshape(-1, 2)[:, 0]
+        every = len(left) // (48_000 // RATE_HZ)
+        heard = left[: every * 6].reshape(every, 6).mean(axis=1)
+        await window.press("shift+Escape")
+        await desk.until(lambda store: desk.call().view.phase is Phase.ENDED)
+    assert is_in(heard, clip(AI_VOICE, GREETING))
