@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from console import sound_states, theme
 from console.actions import BY_NAME
 from console.desk import Desk
+from console.link import monotonic_ms
 from console.on_air import OnAir, TalkMode
 from console.sound import MicState, Sound
 from console.telephone import spaced
@@ -17,6 +18,9 @@ from console.widgets.flowing_label import FlowingLabel
 from console.widgets.key_button import KeyButton, key_words
 from console.widgets.level import Level
 from console.widgets.on_air_sign import OnAirSign, Shape
+
+TALKING_SHOWN_MS = 2000.0
+"""How long somebody who speaks into a muted microphone is told so after the last loud sound."""
 
 
 class OnAirPanel(QFrame):
@@ -35,6 +39,8 @@ class OnAirPanel(QFrame):
         self._sound = sound
         self._told = ""
         self._dressed = ("", False)
+        self._is_talking = False
+        self._talking_until_ms = 0.0
         self.idle = QLabel()
         self.sign = OnAirSign()
         self.words = FlowingLabel("strong")
@@ -96,11 +102,14 @@ class OnAirPanel(QFrame):
         floor, listens = self._on_air.has_floor_of, self._on_air.listening_to
         for widget in (*(() if floor else self._speaking), *(() if listens else self._listening)):
             widget.hide()
-        self.idle.setVisible(not floor and not listens)
+        self.idle.setVisible(not floor and not listens and not self._on_air.queue)
         if floor:
             self._refresh_speaking(floor)
         if listens:
             self._refresh_listening(listens, floor)
+        elif self._on_air.queue:
+            words = self.tr("Waiting to be listened to: {calls}. They follow when the call you listen to ends.")
+            self.queue.say(words.format(calls=self._queued()))
         self._dress()
         # A microphone that fails has a banner of its own.
         self.setVisible(self._on_air.lost_since_ms is None)
@@ -109,6 +118,12 @@ class OnAirPanel(QFrame):
         """Let the meters follow; once a frame."""
         if self.isHidden():
             return
+        now_ms = monotonic_ms()
+        if self._on_air.talking_while_muted:
+            self._talking_until_ms = now_ms + TALKING_SHOWN_MS
+        if (now_ms < self._talking_until_ms) is not self._is_talking:
+            self._is_talking = not self._is_talking
+            self.refresh()
         self.mic_level.show_level(self._sound.mic_level if self._sound.mic in LIVE else 0)
         self.caller_level.show_level(self._sound.caller_level)
         self.line_level.show_level(self._sound.line_level)
@@ -165,7 +180,7 @@ class OnAirPanel(QFrame):
             held = key_words(BY_NAME["take_over"].key)
             words = self.tr("{who} hears nothing from you while the key is up. The AI is silent.")
             return self.tr("Hold {key} to speak").format(key=held), Shape.RING, words.format(who=who)
-        if on_air.talking_while_muted:
+        if self._is_talking:
             words = self.tr("You speak, and {who} does not hear it. Press {key} to unmute.")
         else:
             words = self.tr("{who} hears nothing from you. Press {key} to speak.")
@@ -187,11 +202,14 @@ class OnAirPanel(QFrame):
             theme.set_role(self.heard, "strong")
             words = self.tr("Listening to {who}").format(who=self._who(listens))
             self.heard.say("" if listens == floor else words)
-        names = ", ".join(self._who(call_id) for call_id in self._on_air.queue)
+        names = self._queued()
         self.queue.say(self.tr("then {calls}").format(calls=names) if names else "")
         here = listens == self._desk.selected
         self.stop.set_face(self.tr("Stop listening"), BY_NAME["listen"].key if here else "")
         self.stop.setVisible(listens != floor)
+
+    def _queued(self) -> str:
+        return ", ".join(self._who(call_id) for call_id in self._on_air.queue)
 
     def _stop_listening(self) -> None:
         self._desk.select(self._on_air.listening_to)

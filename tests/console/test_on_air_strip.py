@@ -406,6 +406,19 @@ def test_the_queue_takes_a_call_once_and_gives_it_back(play: Play) -> None:
     play(scene, before=one_call)
 
 
+def test_a_call_that_waits_to_be_heard_is_shown_before_anything_is_heard(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        strip = app.window.on_air
+        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
+        press(app, Key.Key_L, SHIFT)
+        await until(lambda: not strip.idle.isVisible(), app.on_air.changed)
+        assert strip.queue.text().startswith("Waiting to be listened to: +1 415 555 0142.")
+        press(app, Key.Key_L, SHIFT)
+        await until(strip.idle.isVisible, app.on_air.changed)
+
+    play(scene, before=one_call)
+
+
 def test_a_loudspeaker_that_fails_is_told(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
