@@ -300,3 +300,11 @@ def test_a_caller_on_hold_is_said_to_be() -> None:
     seen = live()
     seen.call.apply(calls.Hold("Ann"))
     assert seen.view().activity == "On hold"
+
+
+def test_words_typed_in_a_privacy_hold_are_not_kept() -> None:
+    seen = live()
+    seen.call.apply(calls.Privacy("Ann", True))
+    whisper = seen.operator_line(TurnKind.WHISPER, "the card ends in 1111", 100)
+    note = seen.operator_line(TurnKind.NOTE, "A privacy hold began", 100)
+    assert [seen.transcript.view(line).text for line in (whisper, note)] == [picture.NOT_KEPT, "A privacy hold began"]
