@@ -24,7 +24,8 @@ class Saying:
         self._waiting: dict[str, bytes | None] = {}
         """Lines that are not on their way yet, in the order they were typed, with their sound once there is one."""
 
-        self._texts: dict[str, str] = {}
+        self._requests: dict[str, str] = {}
+        """The line that each item speaks."""
 
     def say(self, text: str) -> None:
         """Have this spoken as soon as there is a sound of it."""
@@ -82,7 +83,7 @@ class Saying:
                 continue
             self._said += 1
             item_id = f"{SAY}{self._said}"
-            self._texts[item_id] = request
+            self._requests[item_id] = request
             transcript, now_ms = live.picture.transcript, round(live.now_ms())
             transcript.say_begins(request, item_id)
             transcript.speech_received(item_id, len(audio), now_ms)
@@ -96,7 +97,7 @@ class Saying:
         """Of these items the caller hears no more; the AI knows what was heard."""
         live = self._live
         for item_id in items:
-            request = self._texts.get(item_id)
+            request = self._requests.get(item_id)
             if request is None or live.engine is None:
                 continue
             turn = live.picture.transcript.view(request)

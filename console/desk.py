@@ -136,18 +136,15 @@ class Desk(QObject):
 
     def take_over_now(self, call_id: str) -> None:
         """Have this call's floor, whichever call is selected; never hands back."""
-        if not self.pending(call_id, *BY_VERB[Verb.TAKE_OVER].verbs):
-            self._send(call_id, Verb.TAKE_OVER)
+        self._send_once(call_id, Verb.TAKE_OVER)
 
     def hold(self, call_id: str) -> None:
         """Put this call's caller on hold, whichever call is selected."""
-        if not self.pending(call_id, *BY_VERB[Verb.HOLD].verbs):
-            self._send(call_id, Verb.HOLD)
+        self._send_once(call_id, Verb.HOLD)
 
     def hand_back_now(self, call_id: str) -> None:
         """Give the AI this call's floor back without a note, whichever call is selected."""
-        if not self.pending(call_id, *BY_VERB[Verb.HAND_BACK].verbs):
-            self._send(call_id, Verb.HAND_BACK)
+        self._send_once(call_id, Verb.HAND_BACK)
 
     def listen(self, call_id: str) -> tuple[int, asyncio.Future[None]]:
         """Have the bridge send what is heard on a call, on none for "". A refusal is told.
@@ -161,6 +158,11 @@ class Desk(QObject):
     def rehearse(self, scenario: str = "") -> None:
         """Have the simulated telephone company place a call."""
         self._await(Pending("", None, monotonic_ms()), self.link.send(control.Rehearse, scenario=scenario))
+
+    def _send_once(self, call_id: str, verb: Verb) -> None:
+        """Nothing while the bridge has yet to answer this verb, or the other of its row."""
+        if not self.pending(call_id, *BY_VERB[verb].verbs):
+            self._send(call_id, verb)
 
     def _send(self, call_id: str, verb: Verb, text: str = "", cut_in: bool = False) -> None:
         call, send = self.store.calls.get(call_id), self.link.send
