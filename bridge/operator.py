@@ -17,7 +17,7 @@ from bridge import call as calls
 from bridge import hold_sound, keypad
 from bridge.control import Floor, Party, Phase, TakeOverView
 from bridge.engines import EngineLost
-from bridge.engines.speech import Transcriber
+from bridge.engines.speech import Transcriber, Words
 from bridge.line import HOLD, KEYS, TALK
 from bridge.live import Live
 from bridge.picture import NOT_KEPT
@@ -201,7 +201,7 @@ class Operator:
             live.engine.tell(f"A human colleague pressed keys on the keypad: {' '.join(shown)}")
 
 
-class _Words:
+class _Words(Words):
     """What one transcriber heard, into the transcript."""
 
     def __init__(self, live: Live, number: int, said: Callable[[str], None]) -> None:

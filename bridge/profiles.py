@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +19,40 @@ from bridge.errors import SettingsError
 FOLDER = Path(__file__).resolve().parents[1] / "resources" / "profiles"
 DEFAULT = "default"
 
+EngineName: TypeAlias = Literal["openai", "cascade", "keypad"]
+
 _Text = Annotated[str, Meta(min_length=1)]
 _Number = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}\Z")]
+
+
+class CascadeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who listens, thinks and speaks in a cascade.
+
+    transcriber: deepgram, flux or openai; chat: openai, or another server by CORDBOARD_CHAT_URL;
+    speaker: elevenlabs, deepgram, openai or realtime. A model or voice of "" is the vendor's usual one.
+    eager: begin to think when the caller's turn may be about to end, where the transcriber tells.
+    """
+
+    transcriber: Literal["deepgram", "flux", "openai"] = "deepgram"
+    transcriber_model: str = ""
+    language: _Text = "en"
+    chat_model: str = ""
+    speaker: Literal["elevenlabs", "deepgram", "openai", "realtime"] = "elevenlabs"
+    speaker_model: str = ""
+    voice: str = ""
+    eager: bool = True
+
+
+class PinGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A number that the caller must enter before the AI comes.
+
+    setting: the environment variable that holds it, so that no profile file does. attempts: for one call.
+    lockout_s: how long a caller's number that used them up is turned away.
+    """
+
+    setting: Annotated[str, Meta(pattern=r"^CORDBOARD_PIN_[A-Z0-9_]+\Z")]
+    attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    lockout_s: Annotated[int, Meta(ge=1, le=86_400)] = 900
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,17 +61,27 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     title: as operators see it. numbers: ours that it answers (or calls from), E.164. first_line:
     opens every call, word for word; it must say that this is an AI and that the call is
     recorded. tools: names that `bridge.tools` knows.
+    engine: openai, cascade or keypad; then: what follows in this order when it is lost. model,
+    voice: of the openai engine. menu: a file of `resources/menus`, for the keypad engine.
+    turn_detection: server (a pause ends the caller's turn) or semantic (the sense of the words
+    does). noise_reduction: near (a handset), far (a room) or off; both of the openai engine.
     """
 
     name: str
     title: _Text
     numbers: tuple[_Number, ...] = ()
-    engine: _Text = "openai"
+    engine: EngineName = "openai"
+    then: tuple[EngineName, ...] = ("keypad",)
     model: _Text = "gpt-realtime-2.1"
     voice: _Text = "marin"
     prompt: _Text
     first_line: _Text
     tools: tuple[_Text, ...] = ()
+    turn_detection: Literal["server", "semantic"] = "server"
+    noise_reduction: Literal["near", "far", "off"] = "off"
+    cascade: CascadeProfile = CascadeProfile()
+    menu: _Text = "fallback"
+    pin: PinGate | None = None
 
 
 class Profiles:

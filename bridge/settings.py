@@ -21,12 +21,18 @@ from bridge.errors import SettingsError
 
 TWILIO_API_URL = "https://api.twilio.com"
 OPENAI_URL = "wss://api.openai.com/v1"
+CHAT_URL, CHAT_MODEL = "https://api.openai.com/v1", "gpt-6-luna"
+DEEPGRAM_URL = "https://api.deepgram.com"
+ELEVENLABS_URL = "https://api.elevenlabs.io"
 
 SPEECH_MODEL, SPEECH_VOICE = "gpt-4o-mini-tts", "ash"
 SAY_VOICES = ("openai", "local")
 """What speaks an operator's written words, the first that can: OpenAI's speech service, this machine's program."""
 
-SECRET_KEYS = ("TWILIO_AUTH_TOKEN", "OPENAI_API_KEY", "NGROK_AUTHTOKEN")
+SECRET_KEYS = (
+    *("TWILIO_AUTH_TOKEN", "NGROK_AUTHTOKEN"),
+    *("OPENAI_API_KEY", "CORDBOARD_CHAT_KEY", "DEEPGRAM_API_KEY", "ELEVENLABS_API_KEY"),
+)
 """Environment variables that no child process of the bridge needs to see."""
 
 _LINE_KEYS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER")
@@ -49,7 +55,10 @@ class Settings:
     """Everything that the bridge is told; see `from_environment` for where it comes from.
 
     openai_base_url: ws or wss, without a trailing slash. public_url: http or https, scheme and
-    host only, "" when a tunnel is to make one. say_voices: some of `SAY_VOICES`. max_calls: calls
+    host only, "" when a tunnel is to make one. chat_key, chat_url, chat_model: of the chat completions that
+    a cascade thinks with; OpenAI's own where none is given. deepgram_url, elevenlabs_url: http or https,
+    without a trailing slash. pins: what callers must enter, by the variable that holds it.
+    say_voices: some of `SAY_VOICES`. max_calls: calls
     beyond it get the apology.
     """
 
@@ -63,6 +72,14 @@ class Settings:
     openai_speech_model: str = SPEECH_MODEL
     openai_speech_voice: str = SPEECH_VOICE
     say_voices: tuple[str, ...] = SAY_VOICES
+    chat_key: str = field(default="", repr=False)
+    chat_url: str = CHAT_URL
+    chat_model: str = CHAT_MODEL
+    deepgram_api_key: str = field(default="", repr=False)
+    deepgram_url: str = DEEPGRAM_URL
+    elevenlabs_api_key: str = field(default="", repr=False)
+    elevenlabs_url: str = ELEVENLABS_URL
+    pins: Mapping[str, str] = field(default_factory=dict, repr=False)
     ngrok_authtoken: str = field(default="", repr=False)
     ngrok_download: bool = False
     public_url: str = ""
@@ -93,8 +110,9 @@ class Settings:
                     "https://dashboard.ngrok.com/get-started/your-authtoken, or set CORDBOARD_PUBLIC_URL "
                     "to an https address that leads here",
                 )
-        _check_visible("OPENAI_API_KEY", key)
-        _check_visible("NGROK_AUTHTOKEN", ngrok_authtoken)
+        for secret in SECRET_KEYS:
+            _check_visible(secret, env.get(secret, ""))
+        chat_url = env.get("CORDBOARD_CHAT_URL", "")
         return cls(
             home=_home(env.get("CORDBOARD_HOME", "")),
             twilio_account_sid=sid,
@@ -105,6 +123,14 @@ class Settings:
             openai_speech_model=_name("OPENAI_SPEECH_MODEL", env.get("OPENAI_SPEECH_MODEL", "")) or SPEECH_MODEL,
             openai_speech_voice=_name("OPENAI_SPEECH_VOICE", env.get("OPENAI_SPEECH_VOICE", "")) or SPEECH_VOICE,
             say_voices=_say_voices(env.get("CORDBOARD_SAY", "")),
+            chat_key=env.get("CORDBOARD_CHAT_KEY", "") or ("" if chat_url else key),
+            chat_url=_service_url("CORDBOARD_CHAT_URL", chat_url) or CHAT_URL,
+            chat_model=_name("CORDBOARD_CHAT_MODEL", env.get("CORDBOARD_CHAT_MODEL", "")) or CHAT_MODEL,
+            deepgram_api_key=env.get("DEEPGRAM_API_KEY", ""),
+            deepgram_url=_service_url("DEEPGRAM_BASE_URL", env.get("DEEPGRAM_BASE_URL", "")) or DEEPGRAM_URL,
+            elevenlabs_api_key=env.get("ELEVENLABS_API_KEY", ""),
+            elevenlabs_url=_service_url("ELEVENLABS_BASE_URL", env.get("ELEVENLABS_BASE_URL", "")) or ELEVENLABS_URL,
+            pins=_pins(env),
             ngrok_authtoken=ngrok_authtoken,
             ngrok_download=_yes_or_no("CORDBOARD_NGROK_DOWNLOAD", env.get("CORDBOARD_NGROK_DOWNLOAD", "")),
             public_url=_public_url(public_url) if public_url else "",
@@ -119,6 +145,7 @@ class Settings:
         self, *, account_sid: str, auth_token: str, number: str, api_url: str, api_key: str, model_url: str
     ) -> Settings:
         """The same settings with the simulated telephone company and AI in the place of the real ones."""
+        served = _service_url("OPENAI_BASE_URL", model_url)
         return replace(
             self,
             rehearsal_going=True,
@@ -130,6 +157,13 @@ class Settings:
             openai_base_url=_base_url(model_url),
             openai_speech_model=SPEECH_MODEL,
             openai_speech_voice=SPEECH_VOICE,
+            chat_key=api_key,
+            chat_url=served,
+            chat_model=CHAT_MODEL,
+            deepgram_api_key=api_key,
+            deepgram_url=f"{served}/deepgram",
+            elevenlabs_api_key=api_key,
+            elevenlabs_url=f"{served}/elevenlabs",
             ngrok_authtoken="",
             public_url="",
         )
@@ -137,13 +171,16 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be shown, for the log's formatter."""
-        return tuple(s for s in (self.twilio_auth_token, self.openai_api_key, self.ngrok_authtoken) if s)
+        keys = (self.openai_api_key, self.chat_key, self.deepgram_api_key, self.elevenlabs_api_key)
+        given = (self.twilio_auth_token, *keys, self.ngrok_authtoken, *self.pins.values())
+        return tuple(dict.fromkeys(secret for secret in given if secret))
 
 
 def forget_secrets(environment: MutableMapping[str, str]) -> None:
     """Take what was read out of the environment, so that no child process inherits it."""
-    for key in SECRET_KEYS:
-        environment.pop(key, None)
+    for key in list(environment):
+        if key in SECRET_KEYS or key.startswith("CORDBOARD_PIN_"):
+            del environment[key]
 
 
 def make_home(home: Path) -> None:
@@ -230,6 +267,26 @@ def _public_url(given: str) -> str:
     if scheme == "http" and not is_loopback(parts.hostname):
         raise SettingsError(key, "must be https: Twilio connects to nothing less (plain http only to this machine)")
     return _assemble(scheme, parts)
+
+
+def _pins(env: Mapping[str, str]) -> dict[str, str]:
+    pins = {key: value for key, value in env.items() if key.startswith("CORDBOARD_PIN_") and value}
+    for key, value in pins.items():
+        if not re.fullmatch(r"[0-9]{4,12}", value):
+            raise SettingsError(key, "should be 4 to 12 digits")
+    return pins
+
+
+def _service_url(key: str, given: str) -> str:
+    """http or https, without a trailing slash; "" for ""."""
+    if not given:
+        return ""
+    hint = "should be like https://api.example.com/v1, with no query or password"
+    parts = _split(key, given, hint)
+    scheme = {"https": "https", "wss": "https", "http": "http", "ws": "http"}.get(parts.scheme)
+    if scheme is None or not parts.hostname or "@" in parts.netloc or "?" in given or "#" in given:
+        raise SettingsError(key, hint)
+    return _assemble(scheme, parts) + parts.path.rstrip("/")
 
 
 def _base_url(given: str) -> str:

@@ -9,6 +9,7 @@ began), which it derives from the ``at_ms`` given with each frame it hears.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -23,6 +24,50 @@ class ReplyKind(StrEnum):
     SAY = "say"
 
 
+class Role(StrEnum):
+    """Whose part of the conversation something is."""
+
+    CALLER = "caller"
+    AI = "ai"
+    OPERATOR = "operator"
+    NOTE = "note"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One thing of the conversation so far, for an engine that takes it over.
+
+    text: what was said, and heard; a note's text; a tool's result. name, arguments: of a tool, as JSON text.
+    """
+
+    role: Role
+    text: str
+    name: str = ""
+    arguments: str = ""
+
+
+class Destination(StrEnum):
+    """Where an engine hands a call on to."""
+
+    AI = "ai"
+    OPERATOR = "operator"
+    HANG_UP = "hang_up"
+
+
+class Step(StrEnum):
+    """A moment on the way from the caller's last word to the first sound of the answer."""
+
+    WORDS = "words"
+    """The caller's words are final."""
+
+    TOKEN = "token"
+    """The model's first token that is to be spoken came."""
+
+    SOUND = "sound"
+    """The voice's first sound came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Connected and configured. expires_unix_ms: when the peer will end the session, if it says."""
@@ -33,10 +78,16 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class CallerStarted:
-    """The caller began to speak at ``at_ms``; ``item_id`` will carry the words."""
+    """The caller began to speak at ``at_ms``; ``item_id`` will carry the words.
+
+    speech_ms, words: how long they had been speaking, and what was understood, when this was told (0 and
+    "" where the engine does not know): why an interruption counted as one.
+    """
 
     item_id: str
     at_ms: int
+    speech_ms: int = 0
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +176,38 @@ class ToolAsked:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Consumption outside replies (transcription)."""
+    """Consumption outside replies (transcription, a voice). vendor: whose, "" for the engine's own."""
 
     tokens: int = 0
     cost_usd: float = 0.0
+    vendor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A step of the answer to the caller's last turn was reached at ``at_ms`` (call time).
+
+    vendor: who took the time, such as deepgram. Each step is told once for a turn, at its first time.
+    """
+
+    step: Step
+    vendor: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn:
+    """The engine has done its part; the call is to go on elsewhere. why: for the operator, "" if plain."""
+
+    to: Destination
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeysMasked:
+    """Whether the keys that the caller presses from now on are nobody's to see (a PIN)."""
+
+    masked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +234,9 @@ Event: TypeAlias = (
     | ReplyDone
     | ToolAsked
     | Used
+    | Reached
+    | HandedOn
+    | KeysMasked
     | Trouble
 )
 
@@ -199,6 +281,12 @@ class Engine(Protocol):
         keep up, frames beyond 1 s are dropped and counted, never queued.
         """
 
+    def recall(self, turns: Sequence[Remembered]) -> None:
+        """Add what was said before this engine came; starts nothing. Also before `run`, in order with all else.
+
+        An engine that was given anything never greets by itself.
+        """
+
     def greet(self, first_line: str) -> None:
         """Open the conversation with this line."""
 
@@ -226,6 +314,12 @@ class Engine(Protocol):
 
     def answer_now(self) -> None:
         """Reply to what was said last, after a running reply."""
+
+    def key(self, digit: str) -> None:
+        """The caller pressed a key (0-9, *, #). An AI is also told of keys in words, by `tell`."""
+
+    def played(self, item_id: str) -> None:
+        """The caller has heard ``item_id`` to its end, as the carrier confirmed."""
 
     def unhear(self) -> None:
         """Drop what the caller said and the peer has not judged yet: a turn that is under way is no more."""

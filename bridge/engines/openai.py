@@ -6,14 +6,14 @@ import asyncio
 import logging
 import ssl
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from bridge.engines import EngineLost, Listener
+from bridge.engines import EngineLost, Listener, Remembered
 from bridge.engines import openai_messages as told
 from bridge.engines.openai_messages import Rates
 from bridge.engines.openai_wire import APPEND, Config, Wire
@@ -154,6 +154,17 @@ class OpenAIRealtime:
             peer.protocol.send_text(message)
             for data in peer.protocol.data_to_send():
                 transport.write(data)
+
+    def recall(self, turns: Sequence[Remembered]) -> None:
+        """See `Engine.recall`."""
+        self.wire.recall(turns)
+        self._flush()
+
+    def key(self, digit: str) -> None:
+        """See `Engine.key`: it is told in words alone."""
+
+    def played(self, item_id: str) -> None:
+        """See `Engine.played`: nothing here waits for it."""
 
     def greet(self, first_line: str) -> None:
         """See `Engine.greet`."""

@@ -12,7 +12,7 @@ Source: openai-python 3.52 types, OpenAI's Realtime guides (read 2026-11).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +26,11 @@ from bridge.engines import (
     EngineLost,
     Listener,
     Ready,
+    Remembered,
     ReplyKind,
     ReplyWords,
     ReplyWordsDone,
+    Role,
     SpeechDone,
     Trouble,
     Used,
@@ -169,8 +171,28 @@ class Wire:
 
     def tell(self, text: str) -> None:
         """See `Engine.tell`."""
-        content = [{"type": "input_text", "text": text}]
-        self._put("conversation.item.create", item={"type": "message", "role": "system", "content": content})
+        self._item("message", role="system", content=[{"type": "input_text", "text": text}])
+
+    def recall(self, turns: Sequence[Remembered]) -> None:
+        """See `Engine.recall`. Its own words and the caller's are items of theirs, all else is told."""
+        for turn in turns:
+            match turn.role:
+                case Role.CALLER:
+                    self._item("message", role="user", content=[{"type": "input_text", "text": turn.text}])
+                case Role.AI:
+                    self._item("message", role="assistant", content=[{"type": "output_text", "text": turn.text}])
+                case Role.OPERATOR:
+                    self.tell(f'A human colleague said to the caller: "{turn.text}"')
+                case Role.NOTE:
+                    self.tell(turn.text)
+                case Role.TOOL:
+                    self._numbered += 1
+                    call_id = f"recalled-{self._numbered}"
+                    self._item("function_call", call_id=call_id, name=turn.name, arguments=turn.arguments)
+                    self._item("function_call_output", call_id=call_id, output=turn.text)
+
+    def _item(self, kind: str, **fields: Any) -> None:
+        self._put("conversation.item.create", item={"type": kind, **fields})
 
     def may_answer(self, allowed: bool) -> None:
         """See `Engine.may_answer`."""

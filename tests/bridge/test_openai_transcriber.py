@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from bridge.audio import FRAME_BYTES, FRAME_MS, silence
 from bridge.engines import EngineLost
+from bridge.engines.speech import Words
 from bridge.engines.speech.openai_transcriber import OpenAITranscriber
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Faults, Model
@@ -19,7 +20,7 @@ KEY = "sk-rehearsal"
 REPLIES = scenario.load("billing").replies
 
 
-class Page:
+class Page(Words):
     """A transcriber at work, and what it wrote."""
 
     def __init__(self, url: str, key: str = KEY) -> None:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from bridge.audio import BYTES_PER_MS, silence
 from bridge.engines import EngineLost
+from bridge.engines.speech import Words
 from bridge.engines.speech.openai_transcriber_wire import KEPT_MS, KEPT_TURNS, NO_WORDS, TranscriberWire
 
 CLIENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
@@ -22,7 +23,7 @@ def voice(ms: int) -> bytes:
     return bytes([0x90, 0x10] * (ms * BYTES_PER_MS // 2))
 
 
-class Desk:
+class Desk(Words):
     """A session, and what it told."""
 
     def __init__(self, *, ready: bool = True) -> None:

@@ -18,11 +18,13 @@ from bridge.engines import (
     EngineLost,
     Event,
     Ready,
+    Remembered,
     ReplyDone,
     ReplyKind,
     ReplyStarted,
     ReplyWords,
     ReplyWordsDone,
+    Role,
     SpeechDone,
     ToolAsked,
     Trouble,
@@ -986,3 +988,28 @@ def test_prices_are_found_by_the_longest_name() -> None:
 def test_what_was_not_judged_yet_is_dropped_when_the_caller_is_not_to_be_heard(line: Line) -> None:
     line.wire.unhear(0)
     assert [name for name, _ in line.wire.take()] == ["input_audio_buffer.clear"]
+
+
+def test_what_was_said_before_becomes_items_of_the_conversation(line: Line) -> None:
+    line.wire.recall(
+        [
+            Remembered(Role.CALLER, "Where is my parcel?"),
+            Remembered(Role.TOOL, '{"place": "Leeds"}', "find_parcel", '{"order": "4711"}'),
+            Remembered(Role.AI, "It is in Leeds."),
+            Remembered(Role.OPERATOR, "I am Ann."),
+            Remembered(Role.NOTE, "The caller was on hold."),
+        ]
+    )
+    items = [message["item"] for message in line.take()]
+    assert [(item["type"], item.get("role")) for item in items] == [
+        ("message", "user"),
+        ("function_call", None),
+        ("function_call_output", None),
+        ("message", "assistant"),
+        ("message", "system"),
+        ("message", "system"),
+    ]
+    assert items[0]["content"] == [{"type": "input_text", "text": "Where is my parcel?"}]
+    assert items[1]["call_id"] == items[2]["call_id"] and items[1]["name"] == "find_parcel"
+    assert items[3]["content"] == [{"type": "output_text", "text": "It is in Leeds."}]
+    assert "I am Ann." in items[4]["content"][0]["text"]

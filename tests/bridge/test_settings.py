@@ -214,3 +214,38 @@ def test_a_voice_that_is_none_is_refused(key: str, value: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         Settings.from_environment({key: value})
     assert refusal.value.key == key
+
+
+def test_the_speech_vendors_have_keys_and_addresses_of_their_own() -> None:
+    settings = Settings.from_environment(
+        {
+            "OPENAI_API_KEY": "sk-1",
+            "DEEPGRAM_API_KEY": "dg",
+            "DEEPGRAM_BASE_URL": "wss://dg.example.com/",
+            "ELEVENLABS_API_KEY": "el",
+            "CORDBOARD_CHAT_URL": "http://127.0.0.1:11434/v1/",
+            "CORDBOARD_CHAT_MODEL": "qwen3:8b",
+            "CORDBOARD_PIN_BILLING": "4711",
+        }
+    )
+    assert (settings.deepgram_url, settings.elevenlabs_url) == ("https://dg.example.com", "https://api.elevenlabs.io")
+    assert (settings.chat_url, settings.chat_model) == ("http://127.0.0.1:11434/v1", "qwen3:8b")
+    assert settings.chat_key == "", "OpenAI's key is not for others to see"
+    assert set(settings.secrets) == {"sk-1", "dg", "el", "4711"}
+    assert Settings.from_environment({"OPENAI_API_KEY": "sk-1"}).chat_key == "sk-1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("CORDBOARD_PIN_BILLING", "abc"),
+        ("DEEPGRAM_BASE_URL", "deepgram.com"),
+        ("ELEVENLABS_BASE_URL", "https://user@host"),
+        ("DEEPGRAM_API_KEY", "dg key"),
+        ("CORDBOARD_CHAT_URL", "https://host?x=1"),
+    ],
+)
+def test_a_wrong_speech_setting_is_named(key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment({key: value})
+    assert raised.value.key == key and value not in str(raised.value)

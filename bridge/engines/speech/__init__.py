@@ -1,17 +1,21 @@
 """What speech services are to a call: words from sound, and sound from words.
 
-Each vendor is one file that offers one of these. A transcriber writes down what an operator says
-while they have the floor; a voice speaks exactly the words it is given.
+Each vendor is one file that offers one of these. A transcriber writes down what one voice says: an
+operator's while they have the floor, the caller's for a cascade. A voice speaks exactly the words it
+is given, whole; a live voice is the same for a cascade: its sound is passed on as it comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 
 class Words(Protocol):
-    """Who is told what was heard. Called from a reader, so it must return at once."""
+    """Who is told what was heard. Called from a reader, so it must return at once.
+
+    The last three are for who takes turns with the speaker; whoever only writes down inherits them.
+    """
 
     def started(self, turn_id: str, at_ms: int) -> None:
         """Somebody began to speak at call time ``at_ms``; ``turn_id`` will carry the words."""
@@ -21,6 +25,18 @@ class Words(Protocol):
 
     def failed(self, turn_id: str, reason: str) -> None:
         """The turn will never have its words."""
+
+    def may_end(self, turn_id: str) -> None:
+        """The peer believes that the turn is about to be over (its words are those told last)."""
+        return
+
+    def goes_on(self, turn_id: str) -> None:
+        """It was not: the speaker goes on, in the same turn."""
+        return
+
+    def ended(self, turn_id: str, at_ms: int) -> None:
+        """The speaker finished at call time ``at_ms``, as the peer judges; final words come before or after."""
+        return
 
 
 class Transcriber(Protocol):
@@ -35,6 +51,9 @@ class Transcriber(Protocol):
         Before it is ready the newest 10 s are kept and sent then.
         """
 
+    def pause(self) -> None:
+        """The speaker fell silent: a peer that does not judge by itself is to judge what it has."""
+
     async def close(self) -> None:
         """End within 2 s: the last words may still come in that time. Safe to call more than once."""
 
@@ -44,7 +63,11 @@ LIMIT_S = 8.0
 
 
 class VoiceFailed(Exception):
-    """The words cannot be spoken; the text is a sentence for the operator."""
+    """The words cannot be spoken; the text is a sentence for the operator. fatal: nor will others be."""
+
+    def __init__(self, text: str, *, fatal: bool = False) -> None:
+        super().__init__(text)
+        self.fatal = fatal
 
 
 class Voice(Protocol):
@@ -52,6 +75,29 @@ class Voice(Protocol):
 
     async def speak(self, text: str) -> bytes:
         """mu-law, 8 kHz mono, without silence at its ends. Raises VoiceFailed, after 8 s at the latest."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class LiveVoice(Protocol):
+    """Speaks a reply sentence by sentence.
+
+    vendor, model: for prices and figures, such as elevenlabs and eleven_flash_v2_5.
+    """
+
+    vendor: str
+    model: str
+
+    async def warm(self) -> None:
+        """Connect ahead, so that the first sentence comes sooner. Never raises."""
+
+    def speak(self, text: str) -> AsyncIterator[bytes]:
+        """mu-law 8 kHz in pieces of any size, as they come. Several may be asked for at once.
+
+        Closing the iterator (`aclose`) cancels it at the vendor at once. Raises VoiceFailed while it is
+        read; `VoiceFailed.fatal` when trying again is pointless.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -71,6 +71,10 @@ class OpenAITranscriber:
         self._heard_s = asyncio.get_running_loop().time()
         self._send(self.wire.hear(mulaw, at_ms))
 
+    def pause(self) -> None:
+        """See `Transcriber.pause`."""
+        self._send(self.wire.pause())
+
     async def close(self) -> None:
         """See `Transcriber.close`."""
         if self._closing:
