@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from binascii import a2b_base64
+from math import log10
 
 from msgspec.structs import replace
 
 from bridge import call as calls
 from bridge import engines
+from bridge.audio import peak
 from bridge.control import Floor, MarkerKind, Party, ToolState, ToolView, TurnKind
+from bridge.filler import Filler
 from bridge.line import SAY, voice_of
 from bridge.live import Live
 from bridge.picture import NOT_KEPT
 from bridge.saying import Saying
-
-log = logging.getLogger("cordboard.ai")
 
 SLOW_ANSWER_MS = 4000
 EMPTY_REPLIES = 3
@@ -32,24 +31,54 @@ class AI:
         self._unkept: set[str] = set()
         """Items begun in a privacy hold: their words are not written down."""
 
+        self._open: set[str] = set()
+        """Items of which more is to come."""
+
         self._say_request = ""
         self._empty_replies = 0
         self._caller_waits = False
         self._caller_turn = ""
+        self._unwritten = ""
+        """The caller's last turn, while its words are not known."""
 
-    async def run(self, engine: engines.Engine) -> None:
-        """Converse until the engine is closed or lost."""
-        try:
-            await engine.run(self)
-        except engines.EngineLost as lost:
-            live = self._live
-            log.warning("the engine was lost (fatal: %s)", lost.fatal)
-            live.house.engine_lost(str(lost))
-            live.trouble("AI lost", str(lost))
-            if live.call.floor in calls.BY_PERSON:
-                live.picture.need("engine", "the AI is gone; you have the floor")
-            self._saying.ai_paused()
-            live.apply(calls.EngineGone("the AI was lost"))
+        self._again = ""
+        self._filler = Filler(live)
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether an item of its speech is still coming in."""
+        return bool(self._open)
+
+    def engine_left(self) -> bool:
+        """The engine is gone in the middle of whatever it did. Returns whether the caller is owed an answer.
+
+        What it said is over where it stopped; what the caller said last is to be heard by its successor.
+        """
+        live, now_ms = self._live, round(self._live.now_ms())
+        picture, transcript = live.picture, live.picture.transcript
+        owed = self._caller_waits or picture.thinking or bool(self._open)
+        self.take_received()
+        for item_id in self._open:
+            picture.lines(transcript.speech_done(item_id))
+            if live.line is not None:
+                live.line.finish(item_id)
+        self._open.clear()
+        self._say_request = ""
+        self._saying.ai_paused()
+        self._again = self._caller_turn or self._unwritten
+        if self._again:
+            picture.lines(transcript.words_failed(Party.CALLER, self._again, now_ms))
+        self._caller_turn = self._unwritten = ""
+        picture.caller_speaking = False
+        return owed and not self._again
+
+    def hear_again(self) -> None:
+        """The engine that sits down now hears what the caller said in the turn that was lost, as far as it is kept."""
+        engine = self._live.engine
+        if self._again and engine is not None:
+            for payload, at_ms in self._live.lately:
+                engine.hear(payload, at_ms)
+        self._again = ""
 
     # ── what the call tells it ──
 
@@ -93,6 +122,7 @@ class AI:
         self.take_received()
         cut = live.line.cut()
         everything = [item_id for item_id in (cut.item_id, *cut.dropped) if item_id]
+        self._open.clear()
         items = [item_id for item_id in everything if voice_of(item_id) is Party.AI]
         says = [item_id for item_id in everything if item_id.startswith(SAY)]
         item_id = items[0] if items else ""
@@ -129,6 +159,7 @@ class AI:
     def watch(self) -> None:
         """A caller who waits long for an answer needs a person."""
         live = self._live
+        self._filler.watch()
         if live.call.floor is Floor.AI and live.picture.waited_ms(live.now_ms()) > SLOW_ANSWER_MS:
             live.picture.need("silent", "AI silent, caller waits")
 
@@ -146,6 +177,8 @@ class AI:
             return
         if item_id not in self._received:
             self._item_begins(item_id)
+        if self._filler.is_playing:
+            self._filler.stop()
         if not self._received[item_id]:
             live.picture.first_audio(item_id, live.now_ms())
         self._received[item_id] += len(audio)
@@ -153,6 +186,7 @@ class AI:
 
     def _item_begins(self, item_id: str) -> None:
         self._received[item_id] = 0
+        self._open.add(item_id)
         transcript = self._live.picture.transcript
         if self._say_request:
             transcript.say_begins(self._say_request, item_id)
@@ -163,21 +197,12 @@ class AI:
         self._live.picture.thinking = False
         self._live.picture.met("silent")
 
-    def on_message(self, outbound: bool, name: str, text: str) -> None:
-        """A wire message of the engine went by."""
-        self._live.picture.message(self._live.now_ms(), "openai", outbound, name, text)
-
     def on_event(self, event: engines.Event) -> None:
         """Anything the engine reports but audio."""
         live = self._live
         now_ms = round(live.now_ms())
         picture, transcript = live.picture, live.picture.transcript
         match event:
-            case engines.Ready(expires_unix_ms=expires):
-                if expires is not None:
-                    picture.session_expires_ms = round(expires - time.time() * 1000 + now_ms)
-                live.house.engine_ready(event.model)
-                live.apply(calls.EngineReady())
             case engines.CallerStarted() | engines.CallerStopped() if live.call.private:
                 pass
             case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
@@ -185,9 +210,9 @@ class AI:
                 picture.caller_speaking = True
                 picture.wait_ends()
                 picture.lines(transcript.began(Party.CALLER, item_id, at_ms))
-                live.apply(calls.CallerSpoke())
+                self._interrupted(event)
             case engines.CallerStopped(item_id=item_id, at_ms=at_ms):
-                self._caller_turn = ""
+                self._caller_turn, self._unwritten = "", item_id
                 self._caller_waits = True
                 picture.caller_speaking = False
                 if live.call.floor is Floor.AI:
@@ -198,8 +223,10 @@ class AI:
             case engines.CallerWords(item_id=item_id, text=text, final=final):
                 picture.lines(transcript.words(Party.CALLER, item_id, text, final, now_ms))
                 if final:
+                    self._unwritten = ""
                     picture.caller_said(text)
             case engines.CallerWordsFailed(item_id=item_id):
+                self._unwritten = ""
                 picture.lines(transcript.words_failed(Party.CALLER, item_id, now_ms))
             case engines.ReplyStarted(kind=kind, request=request):
                 self._caller_waits = False
@@ -212,6 +239,7 @@ class AI:
             case engines.ReplyWordsDone(item_id=item_id, text=text) if item_id not in self._unkept:
                 picture.lines(transcript.reply_words_done(item_id, text, now_ms))
             case engines.SpeechDone(item_id=item_id):
+                self._open.discard(item_id)
                 self.take_received()
                 picture.lines(transcript.speech_done(item_id))
                 if live.line is not None:
@@ -221,10 +249,29 @@ class AI:
                 self._reply_done(event)
             case engines.ToolAsked(tool_id=tool_id, name=name, arguments=arguments):
                 live.start(self._run_tool(tool_id, name, arguments))
-            case engines.Used(tokens=tokens, cost_usd=cost_usd):
-                picture.used(tokens, cost_usd)
+            case engines.Used(tokens=tokens, cost_usd=cost_usd, vendor=vendor):
+                picture.used(tokens, cost_usd, vendor)
+            case engines.Reached(step=step, vendor=vendor, at_ms=at_ms):
+                picture.reached(step, vendor, at_ms)
             case engines.Trouble(code=code, text=text):
                 live.trouble(code, text)
+
+    def _interrupted(self, started: engines.CallerStarted) -> None:
+        """The caller began to speak: whatever plays is cut, and why is written down."""
+        live = self._live
+        if live.line is not None and voice_of(live.line.playout.playing) is Party.AI:
+            frames = [frame for frame, at_ms in live.lately if at_ms >= started.at_ms]
+            loudest = max((peak(a2b_base64(frame)) for frame in frames), default=0)
+            peak_db = 40 * log10(loudest / 255) if loudest else 0.0
+            words = NOT_KEPT if started.words and live.call.private else started.words
+            told = [f"{started.speech_ms / 1000:.1f} s"] if started.speech_ms else []
+            told += [f"{peak_db:.0f} dB"] if peak_db else []
+            told += [f"“{words}”"] if words else []
+            live.picture.barge_in_cause = ", ".join(told)
+            cause = {"speech_ms": started.speech_ms, "peak_db": round(peak_db), "words": words}
+            live.note_down("barge_in", cause, started.at_ms)
+        live.apply(calls.CallerSpoke())
+        live.picture.barge_in_cause = ""
 
     def _reply_done(self, done: engines.ReplyDone) -> None:
         live, picture = self._live, self._live.picture
@@ -244,7 +291,7 @@ class AI:
                 picture.need("silent", "the AI answers without a word")
 
     async def _run_tool(self, tool_id: str, name: str, arguments: str) -> None:
-        live = self._live
+        live, engine = self._live, self._live.engine
         started_ms = live.now_ms()
         view = ToolView(
             call_id=live.picture.call_id,
@@ -266,8 +313,13 @@ class AI:
             live.picture.need("tool", f"{name} failed")
         elif name == "ask_for_person":
             live.picture.need("person", "asks for a person")
-        if live.engine is not None:
-            live.engine.answer_tool(tool_id, result.text)
+        if live.engine is not None and live.engine is engine:
+            engine.answer_tool(tool_id, result.text)
+        elif live.engine is not None:
+            # It asked and is gone; its successor was told of all but this.
+            live.engine.recall([engines.Remembered(engines.Role.TOOL, result.text, name, arguments)])
+            if live.call.floor is Floor.AI:
+                live.engine.answer_now()
 
     def _tool(self, view: ToolView) -> None:
         self._live.picture.tool(view)

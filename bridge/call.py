@@ -12,11 +12,12 @@ from peers are never refused, those that mean nothing in a state are rows withou
 a call's inputs again gives the same effects, so a journal is a test.
 
 What each machine sees:
-    phase   StreamStarted, EngineReady, EngineGone, HangUp, StreamStopped, CarrierEnded, EndOverdue
+    phase   StreamStarted, EngineReady, EngineGone, RingOver, HangUp, StreamStopped, CarrierEnded, EndOverdue
     floor   TakeOver, HandBack, Hold, Unhold, MuteAI, ConsoleGone; Interrupt and CallerSpoke cut
             what plays but move nothing: the AI keeps the floor and waits for the caller.
 Whisper, Ask, Say and PressKeys go through when the call is LIVE; who has the floor decides whether
-they may. An AI that is lost ends the call, unless a person has the floor or has put it on hold.
+they may. Which engine speaks, and what follows one that is lost, is `succession`'s; when none is left,
+operators are rung: the caller is on hold by nobody, until somebody takes over or the ring is over.
 A privacy hold is neither: whoever has the floor keeps it, only nothing is kept or passed on.
 
 Deliberately not modelled: audio, words, timers and retries. Time enters as inputs (EndOverdue,
@@ -47,9 +48,14 @@ class EngineReady:
 
 @dataclass(frozen=True, slots=True)
 class EngineGone:
-    """The AI cannot be had any more; why is a sentence."""
+    """No engine can be had any more; why is a sentence."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingOver:
+    """Operators were rung since no engine could be had, and nobody came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,13 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """Let another engine go on."""
+
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleGone:
     """The console has been away for longer than the grace it is given."""
 
@@ -175,6 +188,7 @@ Input: TypeAlias = (
     StreamStarted
     | EngineReady
     | EngineGone
+    | RingOver
     | StreamStopped
     | CarrierEnded
     | EndOverdue
@@ -190,6 +204,7 @@ Input: TypeAlias = (
     | Unhold
     | PressKeys
     | Privacy
+    | Swap
     | ConsoleGone
     | HangUp
 )
@@ -211,6 +226,8 @@ class Effect(Enum):
     PLAY_HOLD = auto()
     TELL_HOLD_OVER = auto()
     PRESS_KEYS = auto()
+    RING_OPERATORS = auto()
+    SWAP_ENGINE = auto()
     GO_PRIVATE = auto()
     GO_PUBLIC = auto()
     HANG_UP_CARRIER = auto()
@@ -239,7 +256,7 @@ PHASES: dict[tuple[Phase, type], Row] = {
     (Phase.CONNECTING, HangUp): Row(Phase.ENDING, (Effect.CLOSE_ENGINE, Effect.HANG_UP_CARRIER)),
     (Phase.CONNECTING, StreamStopped): Row(Phase.ENDED, END),
     (Phase.CONNECTING, CarrierEnded): Row(Phase.ENDED, END),
-    (Phase.LIVE, EngineGone): Row(Phase.ENDING, (Effect.CLOSE_STREAM,)),
+    (Phase.LIVE, RingOver): Row(Phase.ENDING, (Effect.CLOSE_STREAM,)),
     (Phase.LIVE, HangUp): Row(Phase.ENDING, (Effect.CUT, Effect.CLOSE_ENGINE, Effect.HANG_UP_CARRIER)),
     (Phase.LIVE, StreamStopped): Row(Phase.ENDED, END),
     (Phase.LIVE, CarrierEnded): Row(Phase.ENDED, END),
@@ -251,11 +268,13 @@ PHASES: dict[tuple[Phase, type], Row] = {
 """Any pair not listed changes nothing."""
 
 SILENCE = (Effect.CUT, Effect.SILENCE_AI)
+RING = (*SILENCE, Effect.RING_OPERATORS, Effect.PLAY_HOLD)
 RESUME = (Effect.TELL_HAND_BACK, Effect.LET_AI_ANSWER, Effect.ANSWER_NOW)
 
 FLOORS: dict[tuple[Floor, type], Row] = {
     (Floor.NOBODY, EngineReady): Row(Floor.AI),
-    (Floor.AI, EngineGone): Row(Floor.NOBODY),
+    (Floor.AI, EngineGone): Row(Floor.HOLD, RING),
+    (Floor.NOBODY, EngineGone): Row(Floor.HOLD, RING),
     (Floor.OPERATOR, EngineGone): Row(Floor.OPERATOR),
     (Floor.AI, MuteAI): Row(Floor.NOBODY, SILENCE),
     (Floor.NOBODY, MuteAI): Row(Floor.AI, (Effect.LET_AI_ANSWER, Effect.ANSWER_NOW)),
@@ -281,11 +300,18 @@ FLOORS: dict[tuple[Floor, type], Row] = {
     (Floor.AI, Say): Row(Floor.AI, (Effect.PASS_SAY,)),
     (Floor.NOBODY, Say): Row(Floor.NOBODY, (Effect.PASS_SAY,)),
     (Floor.OPERATOR, Say): Row(Floor.OPERATOR, (Effect.PASS_SAY,)),
+    (Floor.AI, Swap): Row(Floor.AI, (Effect.SWAP_ENGINE,)),
+    (Floor.NOBODY, Swap): Row(Floor.NOBODY, (Effect.SWAP_ENGINE,)),
+    (Floor.OPERATOR, Swap): Row(Floor.OPERATOR, (Effect.SWAP_ENGINE,)),
+    (Floor.HOLD, Swap): Row(Floor.HOLD, (Effect.SWAP_ENGINE,)),
     (Floor.AI, PressKeys): Row(Floor.AI, (Effect.PRESS_KEYS,)),
     (Floor.NOBODY, PressKeys): Row(Floor.NOBODY, (Effect.PRESS_KEYS,)),
     (Floor.OPERATOR, PressKeys): Row(Floor.OPERATOR, (Effect.PRESS_KEYS,)),
 }
 """Any pair not listed changes nothing."""
+
+AFTER_RING = Row(Floor.AI, (Effect.CUT, Effect.TELL_HOLD_OVER, Effect.LET_AI_ANSWER, Effect.ANSWER_NOW))
+"""An engine can be had again before anybody came."""
 
 AFTER_HOLD: dict[Floor, Row] = {
     Floor.AI: Row(Floor.AI, (Effect.CUT, Effect.TELL_HOLD_OVER, Effect.LET_AI_ANSWER, Effect.ANSWER_NOW)),
@@ -293,6 +319,8 @@ AFTER_HOLD: dict[Floor, Row] = {
     Floor.OPERATOR: Row(Floor.OPERATOR, (Effect.CUT,)),
 }
 """Who has the floor after an Unhold, by who had it before the Hold."""
+
+RUNG = "No AI can be had, and the caller is on hold. Take over, let another engine go on, or hang up."
 
 BY_PERSON = (Floor.OPERATOR, Floor.HOLD)
 """The floors that a console has; its operator is `Call.holder`."""
@@ -333,17 +361,14 @@ class Call:
             effects = (Effect.GO_PRIVATE if input.private else Effect.GO_PUBLIC,)
         at_floor = self._at_floor(input)
         at_phase = PHASES.get((self.phase, type(input)))
-        if isinstance(input, EngineGone):
-            self.ai_gone = True
-            if self.floor in BY_PERSON:
-                at_phase = None
-        if self.ai_gone and isinstance(input, ConsoleGone):
-            at_floor, at_phase = None, PHASES.get((self.phase, EngineGone))
+        if isinstance(input, EngineGone | EngineReady):
+            self.ai_gone = isinstance(input, EngineGone)
         if at_floor is not None:
             if isinstance(input, Hold):
                 self.held_from = self.floor
             self.floor = Floor(at_floor.to)
-            self.holder = input.console if isinstance(input, TakeOver | Hold) else self.holder
+            if isinstance(input, TakeOver | Hold | ConsoleGone):
+                self.holder = "" if isinstance(input, ConsoleGone) else input.console
             effects += at_floor.effects
         if at_phase is not None:
             self._note_cause(input)
@@ -358,9 +383,20 @@ class Call:
     def _at_floor(self, input: Input) -> Row | None:
         if self.phase not in (Phase.LIVE, Phase.CONNECTING):
             return None
+        if self.phase is Phase.CONNECTING and isinstance(input, EngineGone):
+            return None
+        if self.ai_gone and isinstance(input, ConsoleGone):
+            return Row(Floor.HOLD, RING)
+        if self.is_ringing and isinstance(input, EngineReady):
+            return AFTER_RING
         if self.floor is Floor.HOLD and isinstance(input, Unhold):
             return AFTER_HOLD[self.after_hold]
         return FLOORS.get((self.floor, type(input)))
+
+    @property
+    def is_ringing(self) -> bool:
+        """Whether operators are rung, since no engine can be had."""
+        return self.ai_gone and self.floor is Floor.HOLD and not self.holder
 
     @property
     def after_hold(self) -> Floor:
@@ -371,9 +407,11 @@ class Call:
         """Asked for what already is, or told what changes nothing any more."""
         match input:
             case EngineReady():
-                return self.phase is not Phase.CONNECTING
+                return self.phase is not Phase.CONNECTING and not (self.ai_gone and self.phase is Phase.LIVE)
             case EngineGone():
                 return self.phase in (Phase.RINGING, Phase.ENDED)
+            case RingOver():
+                return not self.is_ringing
             case MuteAI(muted=muted):
                 return muted is (self.floor is Floor.NOBODY)
             case ConsoleGone(console=console):
@@ -393,8 +431,8 @@ class Call:
                 self.end_cause = why or words.get(by, "time limit")
             case EngineGone(why=why):
                 self.end_cause = why
-            case ConsoleGone():
-                self.end_cause = "the operator's window was lost"
+            case RingOver():
+                self.end_cause = "no AI, and nobody took the call"
             case StreamStopped(why=why):
                 self.end_cause = why
             case CarrierEnded(status=status):
@@ -408,8 +446,10 @@ class Call:
             return NOT_LIVE[self.phase] if self.phase in (Phase.ENDING, Phase.ENDED) else ""
         if self.phase is not Phase.LIVE:
             return NOT_LIVE[self.phase]
-        if verb is Verb.PRIVACY:
+        if verb in (Verb.PRIVACY, Verb.SWAP):
             return ""
+        if self.is_ringing:
+            return "" if verb is Verb.TAKE_OVER else RUNG
         if self.floor in BY_PERSON:
             return self._why_not_by_person(verb, console)
         if verb is Verb.HAND_BACK:
@@ -463,6 +503,7 @@ VERBS: dict[type, Verb] = {
     Unhold: Verb.UNHOLD,
     PressKeys: Verb.KEYS,
     Privacy: Verb.PRIVACY,
+    Swap: Verb.SWAP,
     HangUp: Verb.HANG_UP,
 }
 """The inputs that are an operator's (a HangUp only when an operator asked for it)."""

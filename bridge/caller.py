@@ -78,6 +78,7 @@ class Caller:
             self._overhear(event.timestamp, audio)
         if live.engine is not None and event.timestamp >= self._fresh_ms:
             live.engine.hear(event.payload, event.timestamp)
+            live.lately.append((event.payload, event.timestamp))
 
     def _seldom(self, event: twilio.Event, text: str) -> None:
         picture, line, now_ms = self._live.picture, self._live.line, self._live.now_ms()
@@ -153,6 +154,7 @@ class Caller:
     def go_private(self) -> None:
         """Nothing of the caller is passed on from here on."""
         self._fresh_ms = math.inf
+        self._live.lately.clear()
 
     def go_public(self) -> None:
         """The privacy hold is over."""

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-VERSION = 2
+VERSION = 3
 """Raised whenever an older console or bridge would misread the other."""
 
 COLUMN_MS = 20
@@ -74,6 +74,7 @@ class Verb(StrEnum):
     UNHOLD = "unhold"
     KEYS = "keys"
     PRIVACY = "privacy"
+    SWAP = "swap"
     HANG_UP = "hang_up"
 
 
@@ -110,7 +111,8 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     needs: why the call needs a person, most pressing first; empty when it does not.
     allowed: the verbs that would be accepted now.
     why_not: verb -> the sentence an operator would be refused with.
-    cost_usd: estimate from the engine's own usage figures.
+    cost_usd: estimate from the engines' own usage figures.
+    engine: the engine that has the call, engines: those it could be swapped for by `Swap`.
     end_cause: empty until the call has ended.
     """
 
@@ -138,6 +140,8 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     session_expires_ms: int | None = None
     cost_usd: float = 0.0
     tokens: int = 0
+    engine: str = ""
+    engines: tuple[str, ...] = ()
     summary: str = ""
     end_cause: str = ""
     allowed: tuple[Verb, ...] = ()
@@ -221,6 +225,7 @@ class MarkerKind(StrEnum):
     OPERATOR = "operator"
     TOOL = "tool"
     DTMF = "dtmf"
+    ENGINE = "engine"
     TROUBLE = "trouble"
 
 
@@ -239,7 +244,11 @@ class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
 
     at_ms: when the caller stopped speaking. end_of_speech_ms: until the engine noticed.
     model_ms: until its first audio, less tool_ms spent in tools. ear_ms: until that audio was
-    confirmed heard by the carrier.
+    confirmed heard by the carrier. engine: which one answered.
+
+    Of a cascade, 0 where an engine does not tell: words_ms, from the caller's silence until the
+    words were final; token_ms, from there to the model's first token; sound_ms, from there to the
+    voice's first sound. filler_ms: from the caller's silence until a filler was heard, 0 for none.
     """
 
     call_id: str
@@ -249,6 +258,24 @@ class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
     model_ms: int
     tool_ms: int
     ear_ms: int
+    engine: str = ""
+    words_ms: int = 0
+    token_ms: int = 0
+    sound_ms: int = 0
+    filler_ms: int = 0
+
+
+class VendorView(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one vendor takes for one step of an answer, over the newest turns of all calls, and its cost.
+
+    step: words, token, sound, or answer (the whole, from the caller's silence to the first sound).
+    """
+
+    vendor: str
+    step: str
+    p50_ms: int
+    p95_ms: int
+    turns: int
 
 
 class TakeOverView(msgspec.Struct, frozen=True, kw_only=True):
@@ -419,6 +446,14 @@ class Listen(msgspec.Struct, tag="listen", **TAGS):
     call_id: str
 
 
+class Swap(msgspec.Struct, tag="swap", **TAGS):
+    """Let another engine (one of `CallView.engines`) go on with the call; it is told what was said."""
+
+    id: int
+    call_id: str
+    engine: str
+
+
 class HangUp(msgspec.Struct, tag="hang_up", **TAGS):
     """End the line."""
 
@@ -454,6 +489,7 @@ Command: TypeAlias = (
     | Hold
     | PressKeys
     | Privacy
+    | Swap
     | HangUp
     | Rehearse
     | Shutdown
@@ -514,6 +550,12 @@ class AnswerTimed(msgspec.Struct, tag="answer", **TAGS):
     """Identity: (answer.call_id, answer.answer_id)."""
 
     answer: AnswerView
+
+
+class VendorTimed(msgspec.Struct, tag="vendor", **TAGS):
+    """A vendor's figures changed."""
+
+    vendor: VendorView
 
 
 class TakeOverTimed(msgspec.Struct, tag="take_over_timed", **TAGS):
@@ -581,6 +623,7 @@ Event: TypeAlias = (
     | ToolChanged
     | MarkerChanged
     | AnswerTimed
+    | VendorTimed
     | TakeOverTimed
     | PeaksAdded
     | GhostAdded

@@ -1,6 +1,6 @@
-"""The sound of a hold: 20 s that begin with a spoken line, to be played over and over.
+"""The sound of a hold, 20 s that begin with a spoken line, to be played over and over; and a line for a short wait.
 
-`python -m bridge.hold_sound` makes resources/sounds/hold.ulaw anew, with flite for the words.
+`python -m bridge.hold_sound` makes resources/sounds/hold.ulaw and moment.ulaw anew, with flite for the words.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pathlib import Path
 
 from bridge.audio import LINEAR, encode
 
-PATH = Path(__file__).resolve().parents[1] / "resources" / "sounds" / "hold.ulaw"
+FOLDER = Path(__file__).resolve().parents[1] / "resources" / "sounds"
+PATH, MOMENT_PATH = FOLDER / "hold.ulaw", FOLDER / "moment.ulaw"
 LENGTH_S, RATE_HZ = 20, 8000
 WORDS = "Please hold the line. We will be with you in a moment."
+MOMENT = "One moment, please."
 BARS_HZ = (
     (392.0, 493.88, 587.33, 783.99, 587.33, 493.88),
     (440.0, 523.25, 659.26, 880.0, 659.26, 523.25),
@@ -40,6 +42,15 @@ def loop() -> bytes:
         return b"\xff" * LENGTH_S * RATE_HZ
 
 
+@cache
+def moment() -> bytes:
+    """`MOMENT`, spoken; mu-law, 8 kHz; b"" when the file is missing. Read once."""
+    try:
+        return MOMENT_PATH.read_bytes()
+    except OSError:
+        return b""
+
+
 def _music() -> list[float]:
     """Plucked notes, each into the ringing of those before; what still rings at the end goes on at the beginning."""
     music = [0.0] * (LENGTH_S * RATE_HZ)
@@ -54,19 +65,19 @@ def _music() -> list[float]:
     return music
 
 
-def _spoken() -> list[int]:
+def _spoken(words: str) -> list[int]:
     from bridge.rehearsal.speech import clip
     from bridge.wav import samples_from_wav
 
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder, "words.wav")
-        subprocess.run(["flite", "-voice", "slt", "-t", WORDS, "-o", str(wav)], check=True)
+        subprocess.run(["flite", "-voice", "slt", "-t", words, "-o", str(wav)], check=True)
         return [LINEAR[code] for code in clip(*samples_from_wav(wav.read_bytes(), "words.wav"))]
 
 
 def make() -> bytes:
     """The loop, from its parts."""
-    spoken = _spoken()
+    spoken = _spoken(WORDS)
     words_end = len(spoken)
     spoken += [0] * (LENGTH_S * RATE_HZ - words_end)
     rises = (min(1.0, max(0.0, (at - words_end) / (NOTE_S * RATE_HZ))) for at in range(len(spoken)))
@@ -78,3 +89,4 @@ def make() -> bytes:
 if __name__ == "__main__":
     PATH.parent.mkdir(exist_ok=True)
     PATH.write_bytes(make())
+    MOMENT_PATH.write_bytes(encode(array("h", _spoken(MOMENT))))

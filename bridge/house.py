@@ -63,15 +63,17 @@ class ToolResult(Protocol):
 class House:
     """What a session needs of the house around it.
 
-    hang_up: asks the carrier to end the call; returns "" or why it could not be confirmed.
-    spawn: runs work that must outlive the call's own tasks. notice: tells every operator a text,
-    about a call_id or "". engine_ready, engine_lost: the model's name, or why it was lost.
-    transcriber: writes down what an operator says; None where nothing can. voice: speaks what an
-    operator types; None where nothing can.
+    engine: makes one, for a profile, by its name, for a caller of this number. hang_up: asks the
+    carrier to end the call; returns "" or why it could not be confirmed. spawn: runs work that must
+    outlive the call's own tasks. notice: tells every operator a text, about a call_id or "".
+    engine_ready, engine_lost: the model's name, or why it was lost. is_watched: whether any operator
+    could come; ring_s: how long they are rung where no engine is left. transcriber: writes down what
+    an operator says; None where nothing can. voice: speaks what an operator types; None where
+    nothing can.
     """
 
     journal: Journal
-    engine: Callable[[Profile], engines.Engine]
+    engine: Callable[[Profile, str, str], engines.Engine]
     recorder: Callable[[str], tuple[Recorder, str] | None]
     hang_up: Callable[[str], Coroutine[Any, Any, str]]
     limit_time: Callable[[str, int], Coroutine[Any, Any, None]]
@@ -81,5 +83,7 @@ class House:
     engine_ready: Callable[[str], None]
     engine_lost: Callable[[str], None]
     time_limit_s: int
+    is_watched: Callable[[], bool] = lambda: True
+    ring_s: float = 30.0
     transcriber: MakeTranscriber | None = None
     voice: Voice | None = None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,6 +18,7 @@ from bridge.line import Line
 from bridge.picture import Picture
 from bridge.profiles import Profile
 
+LATELY_FRAMES = 100
 MAX_TOLD = 10
 TOLD_MS = 10_000
 
@@ -45,6 +47,12 @@ class Live:
         self.line: Line | None = None
         self.recorder: Recorder | None = None
         self.engine: engines.Engine | None = None
+        self.lately: deque[tuple[str, int]] = deque(maxlen=LATELY_FRAMES)
+        """The caller's newest frames as (base64 mu-law, call time), for an engine that takes over in a turn."""
+
+        self.awaited: Callable[[], bool] = lambda: False
+        """Whether the caller waits for an engine that is only being opened."""
+
         self.loop = asyncio.get_running_loop()
         self.zero_s = self.loop.time()
         self._tasks: asyncio.TaskGroup | None = None

@@ -36,6 +36,7 @@ from bridge.control import (
     TurnState,
     Verb,
 )
+from bridge.engines import Step
 from bridge.transcript import Transcript
 from bridge.waveform import Waveform
 
@@ -65,6 +66,10 @@ class Wait:
     tool_ms: float = 0.0
     first_audio_ms: float | None = None
     item_id: str = ""
+    filler_ms: float = 0.0
+    """From then until a filler was heard, 0 for none."""
+
+    steps: dict[Step, tuple[str, float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,6 +105,17 @@ class Picture:
     session_expires_ms: int | None = None
     cost_usd: float = 0.0
     tokens: int = 0
+    engine: str = ""
+    engines: tuple[str, ...] = ()
+    costs_usd: dict[str, float] = field(default_factory=dict)
+    """By vendor; the engine's own under its name."""
+
+    barge_in_cause: str = ""
+    """In words, why what the caller does now counts as an interruption; "" when nobody knows."""
+
+    timed: Callable[[str, str, float], None] = lambda vendor, step, ms: None
+    """Hears how long a vendor took for a step of an answer, in ms."""
+
     _wait: Wait | None = None
     _message_number: int = 0
     _requests: int = 0
@@ -249,7 +265,8 @@ class Picture:
     def barge_in(self, at_ms: float) -> None:
         """The caller cut the AI off."""
         self.caller_interruptions += 1
-        self.mark(at_ms, MarkerKind.BARGE_IN, "barge-in")
+        cause = f" · {self.barge_in_cause}" if self.barge_in_cause else ""
+        self.mark(at_ms, MarkerKind.BARGE_IN, f"barge-in{cause}")
         if self.caller_interruptions >= BARGE_INS_THAT_NEED_YOU:
             self.need("barge-ins", f"cut the AI off {self.caller_interruptions} times")
         self.changed()
@@ -273,6 +290,16 @@ class Picture:
         if self._wait is not None and self._wait.first_audio_ms is None:
             self._wait.tool_ms += ms
 
+    def reached(self, step: Step, vendor: str, at_ms: float) -> None:
+        """The engine reached a step of the answer that the caller waits for."""
+        if self._wait is not None:
+            self._wait.steps.setdefault(step, (vendor, at_ms))
+
+    def filler_heard(self, at_ms: float) -> None:
+        """While the caller waited, something was played to show that we are there."""
+        if self._wait is not None and not self._wait.filler_ms:
+            self._wait.filler_ms = at_ms - self._wait.stopped_ms
+
     def first_audio(self, item_id: str, now_ms: float) -> None:
         """The answer's first audio came from the engine."""
         if self._wait is not None and self._wait.first_audio_ms is None:
@@ -294,17 +321,34 @@ class Picture:
             model_ms=round(wait.first_audio_ms - wait.noticed_ms - tool_ms),
             tool_ms=round(tool_ms),
             ear_ms=max(0, round(at_ms - wait.first_audio_ms)),
+            engine=self.engine,
+            filler_ms=round(wait.filler_ms),
+            **self._step_times(wait),
         )
         self.tell(("answer", answer_id))
+        self.timed(self.engine, "answer", wait.first_audio_ms - wait.stopped_ms)
+
+    def _step_times(self, wait: Wait) -> dict[str, int]:
+        """From each step to the next, as far as the engine told; and to whoever gathers figures."""
+        times, since_ms = {}, wait.stopped_ms
+        for step in Step:
+            if step in wait.steps:
+                vendor, at_ms = wait.steps[step]
+                times[f"{step}_ms"] = max(0, round(at_ms - since_ms))
+                self.timed(vendor, step, max(0.0, at_ms - since_ms))
+                since_ms = at_ms
+        return times
 
     def running_tools(self) -> list[ToolView]:
         """The tools at work now."""
         return [tool for tool in self.tools.values() if tool.state is ToolState.RUNNING]
 
-    def used(self, tokens: int, cost_usd: float) -> None:
-        """The engine counted consumption."""
+    def used(self, tokens: int, cost_usd: float, vendor: str = "") -> None:
+        """The engine counted consumption, its own or a vendor's."""
         self.tokens += tokens
         self.cost_usd += cost_usd
+        whose = vendor or self.engine
+        self.costs_usd[whose] = self.costs_usd.get(whose, 0.0) + cost_usd
         self.changed()
 
     # ── views ──
@@ -368,6 +412,8 @@ class Picture:
             session_expires_ms=self.session_expires_ms,
             cost_usd=self.cost_usd,
             tokens=self.tokens,
+            engine=self.engine,
+            engines=tuple(name for name in self.engines if name != self.engine),
             end_cause=self.call.end_cause if self.call.phase is Phase.ENDED else "",
             allowed=tuple(verb for verb in Verb if not reasons[verb]),
             why_not={verb: reason for verb, reason in reasons.items() if reason},

@@ -23,9 +23,7 @@ from bridge import control, lock, recording, tools, web
 from bridge.carriers.twilio_rest import RestError, TwilioRest
 from bridge.control import HealthPart, HealthState, HealthView
 from bridge.desk import Desk
-from bridge.engines import Engine
-from bridge.engines.openai import OpenAIRealtime
-from bridge.engines.openai_wire import Config
+from bridge.engines.catalogue import Catalogue
 from bridge.engines.speech import Voice
 from bridge.engines.speech.first_that_speaks import open_voice
 from bridge.engines.speech.openai_transcriber import OpenAITranscriber
@@ -33,7 +31,7 @@ from bridge.guard import Signatures
 from bridge.house import House, Recorder
 from bridge.journal import Journal, Trouble
 from bridge.load import Load
-from bridge.profiles import Profile, Profiles
+from bridge.profiles import Profiles
 from bridge.rehearsal.child import Rehearsal, open_rehearsal
 from bridge.settings import Settings, make_home
 from bridge.switchboard import Switchboard
@@ -106,10 +104,13 @@ class _Work:
 
 
 @contextlib.asynccontextmanager
-async def open_bridge(settings: Settings, rehearsal: Rehearsal | None = None) -> AsyncIterator[Bridge]:
+async def open_bridge(
+    settings: Settings, rehearsal: Rehearsal | None = None, profiles: Profiles | None = None
+) -> AsyncIterator[Bridge]:
     """A bridge that answers calls until the block ends.
 
-    settings: complete, with the rehearsal's addresses in them if there is one. Raises
+    settings: complete, with the rehearsal's addresses in them if there is one. profiles: those that
+    ship if None. Raises
     SettingsError, lock.AlreadyRunning, or OSError for an address or a folder that cannot be had.
     """
     loop = asyncio.get_running_loop()
@@ -143,7 +144,7 @@ async def open_bridge(settings: Settings, rehearsal: Rehearsal | None = None) ->
         )
         stack.push_async_callback(voice.close)
         house = _house(settings, journal, writer, rest, work, voice, folder, lambda: switchboard)
-        profiles = Profiles.load()
+        profiles = profiles or Profiles.load()
         load = Load()
         switchboard = Switchboard(
             house,
@@ -217,11 +218,6 @@ def _house(
 ) -> House:
     loop = asyncio.get_running_loop()
 
-    def engine(profile: Profile) -> Engine:
-        declared = tuple(tools.declarations(profile.tools))
-        config = Config(profile.model, profile.voice, profile.prompt, declared)
-        return OpenAIRealtime(config, api_key=settings.openai_api_key, base_url=settings.openai_base_url)
-
     def recorder(call_id: str) -> tuple[Recorder, str] | None:
         if not settings.recording:
             return None
@@ -261,7 +257,8 @@ def _house(
 
     return House(
         journal=journal,
-        engine=engine,
+        engine=Catalogue(settings, voice).engine,
+        is_watched=lambda: bool(switchboard().watchers),
         recorder=recorder,
         hang_up=rest.hang_up,
         limit_time=limit_time,
@@ -271,6 +268,7 @@ def _house(
         engine_ready=engine_ready,
         engine_lost=engine_lost,
         time_limit_s=settings.call_limit_s,
+        ring_s=settings.ring_s,
         voice=voice,
         transcriber=lambda: OpenAITranscriber(api_key=settings.openai_api_key, base_url=settings.openai_base_url),
     )

@@ -27,6 +27,7 @@ from bridge.operator import Operator
 from bridge.picture import NOT_KEPT, Picture
 from bridge.profiles import Profile
 from bridge.saying import Saying
+from bridge.seat import Seat
 
 log = logging.getLogger("cordboard.session")
 
@@ -44,6 +45,7 @@ class Session:
         self.live = Live(picture, profile, house, self.apply, self._broke)
         self._saying = Saying(self.live)
         self._ai = AI(self.live, self._saying)
+        self._seat = Seat(self.live, self._ai)
         self._operator = Operator(self.live)
         self._caller = Caller(self.live, self._operator)
         self.from_carrier = self._caller.from_carrier
@@ -93,8 +95,7 @@ class Session:
                 await self.finished.wait()
                 if self._fault is not None:
                     raise self._fault
-                if live.engine is not None:
-                    await live.engine.close()
+                await self._seat.close()
                 live.end_work()
         except asyncio.CancelledError:
             self.end("the bridge was stopped")
@@ -158,8 +159,7 @@ class Session:
     def _carry_out(self, effect: Effect, input: calls.Input) -> None:
         match effect:
             case Effect.OPEN_ENGINE:
-                self.live.engine = self.live.house.engine(self.live.profile)
-                self.live.start(self._ai.run(self.live.engine))
+                self._seat.open()
             case Effect.GO_PRIVATE:
                 self._caller.go_private()
                 self._ai.unhear()
@@ -174,8 +174,12 @@ class Session:
             case Effect.CLOSE_STREAM if self.live.stream is not None:
                 self.live.stream.close()
                 self._expect_end()
-            case Effect.CLOSE_ENGINE if self.live.engine is not None:
-                self.live.house.spawn(self.live.engine.close())
+            case Effect.CLOSE_ENGINE:
+                self.live.house.spawn(self._seat.close())
+            case Effect.RING_OPERATORS:
+                self._seat.ring()
+            case Effect.SWAP_ENGINE if isinstance(input, calls.Swap):
+                self._seat.swap(input.engine)
             case Effect.FINISH:
                 self._finish()
             case _:
@@ -185,8 +189,8 @@ class Session:
         """What changes who is heard, and what they say."""
         engine = self.live.engine
         match effect, input:
-            case Effect.GREET, _ if engine is not None:
-                engine.greet(self.live.profile.first_line)
+            case Effect.GREET, _:
+                self._seat.greet()
             case Effect.CUT, _:
                 self._ai.cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
                 # An Unhold may give them the floor for the first time: when the AI was lost on hold.
@@ -291,6 +295,7 @@ class Session:
         if self.live.line is not None:
             self.live.line.advance()
             self._operator.keep_on_hold()
+        self._seat.watch()
         self.picture.tell(("peaks", ""))
         self._caller.watch()
         was_s, self.picture.clock_ms = self.picture.clock_ms // 1000, round(self.live.now_ms())

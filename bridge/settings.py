@@ -59,7 +59,7 @@ class Settings:
     a cascade thinks with; OpenAI's own where none is given. deepgram_url, elevenlabs_url: http or https,
     without a trailing slash. pins: what callers must enter, by the variable that holds it.
     say_voices: some of `SAY_VOICES`. max_calls: calls
-    beyond it get the apology.
+    beyond it get the apology. ring_s: how long operators are rung when no engine is left.
     """
 
     home: Path
@@ -88,6 +88,7 @@ class Settings:
     max_calls: int = 200
     call_limit_s: int = 15 * 60
     floor_return_ms: int = 3000
+    ring_s: float = 30.0
     recording: bool = True
     rehearsal_going: bool = field(default=False, repr=False)
 

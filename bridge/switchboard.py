@@ -21,6 +21,7 @@ from bridge.control import Command, Event, Floor, HealthPart, HealthState, Healt
 from bridge.errors import NotAllowed
 from bridge.house import House, Stream
 from bridge.keypad import KEYS
+from bridge.latency import Latency
 from bridge.picture import CALL, Key, Picture
 from bridge.profiles import Profile
 from bridge.session import Session
@@ -80,6 +81,7 @@ class Switchboard:
     health: dict[HealthPart, HealthView] = field(default_factory=dict)
     notices: deque[control.Notice] = field(default_factory=lambda: deque(maxlen=KEPT_NOTICES))
     watchers: list[Watcher] = field(default_factory=list)
+    latency: Latency = field(default_factory=Latency)
     turned_away: int = 0
     _by_sid: dict[str, Session] = field(default_factory=dict)
     _returns: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
@@ -107,6 +109,7 @@ class Switchboard:
             profile=profile.title,
             ring_unix_ms=round(time.time() * 1000),
             tell=lambda key: self._changed(call_id, key),
+            timed=self._timed,
         )
         session = Session(picture, profile, self.house)
         self.sessions[call_id] = self._by_sid[picture.call_sid] = session
@@ -199,11 +202,19 @@ class Switchboard:
             for watcher in self.watchers:
                 watcher.tell(control.HealthChanged(health=health))
 
+    def _timed(self, vendor: str, step: str, ms: float) -> None:
+        """A vendor took this long for a step of an answer."""
+        view = self.latency.add(vendor, step, ms)
+        for watcher in self.watchers:
+            watcher.tell(control.VendorTimed(vendor=view))
+
     def snapshot(self) -> Iterator[Event]:
         """The whole state, as ordinary events."""
         for part in HealthPart:
             if part in self.health:
                 yield control.HealthChanged(health=self.health[part])
+        for vendor in self.latency.views():
+            yield control.VendorTimed(vendor=vendor)
         for session in self.sessions.values():
             yield from session.picture.snapshot()
 
@@ -254,6 +265,11 @@ class Switchboard:
                 if len(note) > control.MAX_TEXT_CHARS:
                     raise NotAllowed(TOO_LONG)
                 self._session(call_id).apply(calls.HandBack(console, note))
+            case control.Swap(call_id=call_id, engine=engine):
+                session = self._session(call_id)
+                if engine not in session.picture.view().engines:
+                    raise NotAllowed(f"This call cannot be given to {engine!r}. Choose one of the engines shown.")
+                session.apply(calls.Swap(engine))
             case control.HangUp(call_id=call_id):
                 self._session(call_id).apply(calls.HangUp())
             case control.Rehearse(scenario=scenario):

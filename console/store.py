@@ -23,6 +23,7 @@ from bridge.control import (
     TakeOverView,
     ToolView,
     TurnView,
+    VendorView,
 )
 
 KEPT_MESSAGES = 2000
@@ -86,6 +87,7 @@ class Store:
     attached: control.Attached | None = None
     calls: dict[str, Call] = field(default_factory=dict)
     health: dict[HealthPart, HealthView] = field(default_factory=dict)
+    vendors: dict[tuple[str, str], VendorView] = field(default_factory=dict)
     notices: deque[control.Notice] = field(default_factory=lambda: deque(maxlen=KEPT_NOTICES))
 
     def begin_snapshot(self) -> None:
@@ -93,6 +95,7 @@ class Store:
         self.attached = None
         self.calls.clear()
         self.health.clear()
+        self.vendors.clear()
 
     def apply(self, event: Event) -> str:
         """Put one event's object; returns the call_id it touched, or "" for the desk itself.
@@ -145,6 +148,9 @@ class Store:
                 if call is not None:
                     call.answers[answer.answer_id] = answer
                 return answer.call_id
+            case control.VendorTimed(vendor=vendor):
+                self.vendors[vendor.vendor, vendor.step] = vendor
+                return ""
             case control.TakeOverTimed(take_over=take_over):
                 call = self.calls.get(take_over.call_id)
                 if call is not None:

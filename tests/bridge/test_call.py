@@ -152,13 +152,53 @@ def test_the_floor_returns_when_its_holder_is_gone() -> None:
     assert call.apply(c.ConsoleGone("Ann")) == ()
 
 
-def test_a_lost_ai_ends_the_call() -> None:
-    for state in ((c.StreamStarted(),), LIVE, MUTED):
-        call = after(*state)
-        assert call.apply(c.EngineGone("no AI")) == (Effect.CLOSE_STREAM,)
-        assert (call.phase, call.end_cause) == (Phase.ENDING, "no AI")
-        call.apply(c.StreamStopped("we closed"))
-        assert call.end_cause == "no AI"
+def test_an_ai_that_cannot_be_had_at_first_ends_the_call() -> None:
+    call = after(c.StreamStarted())
+    assert call.apply(c.EngineGone("no AI")) == (Effect.CLOSE_STREAM,)
+    assert (call.phase, call.end_cause) == (Phase.ENDING, "no AI")
+    call.apply(c.StreamStopped("we closed"))
+    assert call.end_cause == "no AI"
+
+
+@pytest.mark.parametrize("before", [LIVE, MUTED])
+def test_a_lost_ai_rings_the_operators_and_whoever_comes_has_the_floor(before: tuple[c.Input, ...]) -> None:
+    call = after(*before)
+    assert call.apply(c.EngineGone("no AI")) == c.RING
+    assert (call.phase, call.end_cause, call.is_ringing) == (Phase.LIVE, "", True)
+    assert_floor(call, Floor.HOLD)
+    assert call.apply(c.EngineGone("no AI, still")) == ()
+    for useless in (c.HandBack("Ann"), c.Whisper("hint"), c.Unhold("Ann"), c.Hold("Ann"), c.Ask("this")):
+        assert_refused(call, useless, "No AI can be had")
+    assert call.apply(c.TakeOver("Ann")) == (Effect.CUT,)
+    assert_floor(call, Floor.OPERATOR, "Ann")
+    assert call.apply(c.RingOver()) == ()
+
+
+def test_nobody_who_takes_a_ringing_call_ends_it_with_the_apology() -> None:
+    call = after(*LIVE, c.EngineGone("no AI"))
+    assert call.apply(c.RingOver()) == (Effect.CLOSE_STREAM,)
+    assert (call.phase, call.end_cause) == (Phase.ENDING, "no AI, and nobody took the call")
+    assert after(*LIVE).apply(c.RingOver()) == ()
+
+
+def test_an_engine_that_can_be_had_again_has_a_ringing_call_back() -> None:
+    call = after(*LIVE, c.EngineGone("no AI"))
+    assert call.apply(c.Swap("cascade")) == (Effect.SWAP_ENGINE,)
+    assert call.apply(c.EngineReady()) == c.AFTER_RING.effects
+    assert_floor(call, Floor.AI)
+    call = after(*ALONE)
+    assert call.apply(c.EngineReady()) == ()
+    assert_floor(call, Floor.OPERATOR, "Ann")
+    assert call.apply(c.HandBack("Ann")) == c.RESUME
+
+
+@pytest.mark.parametrize("before", [LIVE, MUTED, TAKEN, HELD])
+def test_whoever_has_the_floor_another_engine_can_go_on(before: tuple[c.Input, ...]) -> None:
+    call = after(*before)
+    floor = call.floor
+    assert call.apply(c.Swap("cascade")) == (Effect.SWAP_ENGINE,)
+    assert call.floor is floor
+    assert_refused(after(c.StreamStarted()), c.Swap("cascade"), "connect")
 
 
 def test_a_lost_ai_does_not_end_a_call_that_a_person_holds() -> None:
@@ -169,8 +209,8 @@ def test_a_lost_ai_does_not_end_a_call_that_a_person_holds() -> None:
     assert_floor(call, Floor.OPERATOR, "Ann")
     for useless in (c.HandBack("Ann"), c.Whisper("hint")):
         assert_refused(call, useless, "The AI is gone")
-    assert call.apply(c.ConsoleGone("Ann")) == (Effect.CLOSE_STREAM,)
-    assert (call.phase, call.end_cause) == (Phase.ENDING, "the operator's window was lost")
+    assert call.apply(c.ConsoleGone("Ann")) == c.RING
+    assert (call.phase, call.end_cause) == (Phase.LIVE, "")
 
 
 def test_a_call_without_an_ai_is_the_operators_to_end() -> None:
@@ -258,10 +298,10 @@ def test_a_console_lost_during_a_hold_leaves_the_caller_to_the_ai() -> None:
         assert_floor(call, Floor.AI)
 
 
-def test_a_hold_without_console_and_ai_ends_the_call() -> None:
+def test_a_hold_without_console_and_ai_rings_the_operators() -> None:
     call = after(*HELD, c.EngineGone("no AI"))
-    assert call.apply(c.ConsoleGone("Ann")) == (Effect.CLOSE_STREAM,)
-    assert (call.phase, call.end_cause) == (Phase.ENDING, "the operator's window was lost")
+    assert call.apply(c.ConsoleGone("Ann")) == c.RING
+    assert_floor(call, Floor.HOLD)
 
 
 def test_a_held_call_can_be_hung_up() -> None:
@@ -361,7 +401,7 @@ def test_hang_up_is_refused_only_when_the_call_is_over_anyway() -> None:
 
 def test_allowed_is_what_apply_accepts() -> None:
     theirs = {Verb.HAND_BACK, Verb.UNHOLD}
-    anyones = {Verb.WHISPER, Verb.PRIVACY, Verb.HANG_UP}
+    anyones = {Verb.WHISPER, Verb.PRIVACY, Verb.SWAP, Verb.HANG_UP}
     assert set(after(*LIVE).allowed()) == set(Verb) - theirs
     assert set(after(*MUTED).allowed()) == set(Verb) - theirs - {Verb.ASK}
     assert set(after(*TAKEN).allowed()) == anyones | {Verb.HAND_BACK, Verb.HOLD, Verb.SAY, Verb.KEYS}

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace as with_
+
 from bridge.audio import FRAME_BYTES, LOUDNESS, SILENCE_BYTE
+from bridge.profiles import Profiles
 from bridge.rehearsal import scenario as scenarios
 from bridge.rehearsal.carrier import Company
 from bridge.rehearsal.line import Line
@@ -81,8 +84,8 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(home: Path, **changes: Any) -> AsyncIterator[House]:
-    """changes: of the bridge's settings."""
+async def open_house(home: Path, engines: tuple[Any, ...] = ("openai",), **changes: Any) -> AsyncIterator[House]:
+    """engines: those of every profile, the first and what follows it. changes: of the bridge's settings."""
     async with AsyncExitStack() as stack:
         company = await stack.enter_async_context(
             Company("AC" + "5" * 32, "the-auth-token", NUMBERS, ring_ms=0, say_ms_per_char=0, calls_per_second=100)
@@ -97,7 +100,8 @@ async def open_house(home: Path, **changes: Any) -> AsyncIterator[House]:
             model_url=model.url,
         )
         rehearsal = InThisLoop(company)
-        bridge = await stack.enter_async_context(open_bridge(replace(settings, **changes), rehearsal))
+        profiles = Profiles([with_(profile, engine=engines[0], then=engines[1:]) for profile in Profiles.load()])
+        bridge = await stack.enter_async_context(open_bridge(replace(settings, **changes), rehearsal, profiles))
         yield House(company, model, bridge, home, rehearsal)
 
 

@@ -1,0 +1,63 @@
+"""What a caller hears while they wait for an answer that does not come: that somebody is there.
+
+Silence on a telephone line means that it is dead. After `SILENT_MS` of it a short line is spoken,
+and after as much again the sound of a hold, until the AI speaks or a person does. None of it is
+the AI's: it stands in no memory and in no figure of its own (`AnswerView.filler_ms`).
+"""
+
+from __future__ import annotations
+
+from bridge import hold_sound
+from bridge.control import Floor, Phase
+from bridge.line import HOLD
+from bridge.live import Live
+
+SILENT_MS = 2300.0
+"""Well below the 3 s after which people ask whether anybody is there."""
+
+
+class Filler:
+    """One call's."""
+
+    def __init__(self, live: Live) -> None:
+        self.is_playing = False
+        """Whether something of it is being heard, or may be."""
+
+        self._live = live
+        self._number = 0
+        self._quiet_ms: float | None = None
+
+    def watch(self) -> None:
+        """Every tick: speaks when it has been quiet for too long."""
+        live, now_ms = self._live, self._live.now_ms()
+        line = live.line
+        if line is None or (live.call.floor is not Floor.AI and live.call.phase is not Phase.CONNECTING):
+            self._quiet_ms, self.is_playing = None, False
+            return
+        if line.playout.playing or live.picture.caller_speaking or not self._is_awaited():
+            self._quiet_ms = None
+            self.is_playing = self.is_playing and bool(line.playout.playing)
+            return
+        if self._quiet_ms is None:
+            self._quiet_ms = now_ms
+            return
+        if now_ms - self._quiet_ms < SILENT_MS:
+            return
+        self._number += 1
+        item_id = f"{HOLD}filler-{self._number}"
+        line.speak(item_id, hold_sound.moment() if self._number % 2 else hold_sound.loop())
+        line.finish(item_id)
+        self.is_playing, self._quiet_ms = True, None
+        live.picture.filler_heard(now_ms)
+
+    def stop(self) -> None:
+        """The AI speaks: it is heard at once."""
+        self.is_playing = False
+        line = self._live.line
+        if line is not None and line.playout.playing.startswith(HOLD):
+            line.cut()
+
+    def _is_awaited(self) -> bool:
+        """Whether it is our turn to speak."""
+        live = self._live
+        return live.call.phase is Phase.CONNECTING or live.awaited() or live.picture.waited_ms(live.now_ms()) > 0

@@ -1,0 +1,52 @@
+"""A call's transcript as an engine's memory: what one that takes the call over is told. Pure.
+
+Only what was really said and heard counts, in the order in which it was: an engine that goes on
+must know what the caller knows, and nothing that reached nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.control import Party, ToolState, ToolView, TurnKind, TurnView
+from bridge.engines import Remembered, Role
+
+UNANSWERED = (ToolState.ASKED, ToolState.WAITING, ToolState.RUNNING)
+HANDED_BACK = "Handed back to the AI: "
+"""How the note of a hand-back begins that holds words for the AI."""
+
+_ROLES = {Party.CALLER: Role.CALLER, Party.AI: Role.AI, Party.OPERATOR: Role.OPERATOR}
+
+
+def remembered(turns: Iterable[TurnView], tools: Iterable[ToolView]) -> list[Remembered]:
+    """The conversation so far; tools that still run are left out, their results come later."""
+    placed: list[tuple[int, int, Remembered]] = []
+    for turn in turns:
+        what = _of_turn(turn)
+        if what is not None:
+            placed.append((turn.start_ms, turn.order, what))
+    for tool in tools:
+        if tool.state not in UNANSWERED:
+            what = Remembered(Role.TOOL, tool.result, tool.name, tool.arguments)
+            placed.append((tool.start_ms, tool.order, what))
+    return [what for _, _, what in sorted(placed, key=lambda place: place[:2])]
+
+
+def _of_turn(turn: TurnView) -> Remembered | None:
+    text = turn.text[: turn.heard_chars].strip()
+    if not text:
+        return None
+    match turn.kind:
+        case TurnKind.SPEECH | TurnKind.SAY:
+            return Remembered(_ROLES[turn.speaker], text)
+        case TurnKind.WHISPER:
+            return Remembered(Role.NOTE, f"Guidance from your supervisor, not to be read out: {text}")
+        case TurnKind.KEYS if turn.speaker is Party.CALLER:
+            return Remembered(Role.NOTE, f"The caller pressed keys on the keypad: {text}")
+        case TurnKind.KEYS:
+            return Remembered(Role.NOTE, f"A human colleague pressed keys on the keypad: {text}")
+        case TurnKind.NOTE if turn.text.startswith(HANDED_BACK):
+            return Remembered(
+                Role.NOTE, f"Your colleague handed the call back to you: {text.removeprefix(HANDED_BACK)}"
+            )
+    return None

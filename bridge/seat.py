@@ -1,0 +1,314 @@
+"""The AI's seat at a call: which engine sits in it, and how the next one takes it.
+
+`succession` decides who follows; here engines are opened, told the call so far, and let speak. A
+lost one is replaced at once, and what the caller said last is heard again by its successor. A swap
+by an operator, and the successor of a session about to expire, are made ready first and take the
+seat at a quiet moment, so that the caller hears no gap.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from bridge import call as calls
+from bridge import engines
+from bridge.ai import AI
+from bridge.control import Floor, MarkerKind, Party, Phase
+from bridge.engines import Destination, EngineLost, HandedOn, Ready, Remembered, Used
+from bridge.live import Live
+from bridge.memory import remembered
+from bridge.succession import Succession
+
+log = logging.getLogger("cordboard.seat")
+
+PIN = "pin"
+"""The engine that lets a caller in by their number; it comes before the profile's own."""
+
+ROLL_AHEAD_MS = 300_000
+"""How long before its session expires an engine's successor is made ready, or a tenth of its life if that is less."""
+
+SWAP_PATIENCE_MS = 4000
+"""A swap that was asked for waits this long for a quiet moment; then the AI's sentence is cut."""
+
+ROLL_AGAIN_MS = 10_000
+INTERRUPTED = (
+    "The line to the caller was interrupted for a moment, by a fault of ours. They heard the conversation as it "
+    "stands here. Go on from there; do not greet them again."
+)
+
+
+class Sitter:
+    """One engine, in the seat or on its way to it (`engines.Listener`)."""
+
+    def __init__(self, seat: Seat, name: str, engine: engines.Engine) -> None:
+        self.name = name
+        self.engine = engine
+        self.is_ready = False
+        self.wanted_ms: float | None = None
+        """When an operator asked for it."""
+
+        self._seat = seat
+        self.on_speech = seat.unheard
+        """Set to the AI's own while seated: the hot path has no step to spare."""
+
+    def on_event(self, event: engines.Event) -> None:
+        """Anything but audio."""
+        self._seat.told(self, event)
+
+    def on_message(self, outbound: bool, name: str, text: str) -> None:
+        """A wire message went by."""
+        self._seat.message(self, outbound, name, text)
+
+
+class Seat:
+    """One call's engines at work."""
+
+    def __init__(self, live: Live, ai: AI) -> None:
+        profile = live.profile
+        ladder = (profile.engine, *profile.then)
+        self._live = live
+        self._ai = ai
+        self._succession = Succession((PIN, *ladder) if profile.pin is not None else ladder)
+        self._sitter: Sitter | None = None
+        self._coming: Sitter | None = None
+        self._greeted = False
+        self._owed = False
+        self._hang_up: str | None = None
+        self._roll_ms: float | None = None
+        self._ring_over_ms: float | None = None
+        live.awaited = self._is_awaited
+        live.picture.engines = ladder
+
+    # ── what the call asks ──
+
+    def open(self) -> None:
+        """The call begins."""
+        self._sit(self._opened(self._succession.begin()))
+
+    def greet(self) -> None:
+        """The first engine may speak."""
+        sitter = self._sitter
+        if sitter is None:
+            return
+        self._greeted = sitter.name != PIN
+        sitter.engine.greet(self._live.profile.first_line if self._greeted else "")
+
+    def swap(self, name: str) -> None:
+        """Let this engine go on as soon as it is ready and nobody is speaking."""
+        if self._coming is not None:
+            self._leave(self._coming)
+        self._coming = self._opened(name)
+        self._coming.wanted_ms = self._live.now_ms()
+        self._live.picture.note(f"Another engine is called: {name}", "swap", self._live.now_ms())
+
+    def ring(self) -> None:
+        """No engine is left: operators are asked to come."""
+        live = self._live
+        live.picture.need("engine", "no AI is left: take over")
+        self._ring_over_ms = live.now_ms() + (live.house.ring_s * 1000 if live.house.is_watched() else 0)
+
+    async def close(self) -> None:
+        """The call is over."""
+        for sitter in (self._sitter, self._coming):
+            if sitter is not None:
+                await sitter.engine.close()
+
+    # ── every tick ──
+
+    def watch(self) -> None:
+        """Successors take the seat, sessions are rolled over, and what was to happen in quiet happens."""
+        live, now_ms = self._live, self._live.now_ms()
+        quiet = self._is_quiet()
+        if self._hang_up is not None and quiet:
+            why, self._hang_up = self._hang_up, None
+            live.apply(calls.HangUp(Party.AI, why))
+        if self._ring_over_ms is not None and now_ms > self._ring_over_ms:
+            self._ring_over_ms = None
+            live.apply(calls.RingOver())
+        coming = self._coming
+        if coming is not None and coming.is_ready:
+            overdue = coming.wanted_ms is not None and now_ms - coming.wanted_ms > SWAP_PATIENCE_MS
+            if quiet or overdue:
+                self._change_over(coming)
+        elif coming is None and self._roll_ms is not None and now_ms > self._roll_ms:
+            self._roll_ms = None
+            self._coming = self._opened(self._succession.current)
+
+    def _is_awaited(self) -> bool:
+        return self._owed and self._sitter is not None and not self._sitter.is_ready
+
+    def _is_quiet(self) -> bool:
+        live = self._live
+        busy = live.picture.caller_speaking or live.picture.thinking or live.picture.running_tools()
+        return not busy and not self._ai.is_speaking and (live.line is None or not live.line.playout.playing)
+
+    # ── what engines report ──
+
+    def told(self, sitter: Sitter, event: engines.Event) -> None:
+        """An event of this engine's."""
+        seated = sitter is self._sitter
+        match event:
+            case Ready() if not sitter.is_ready and (seated or sitter is self._coming):
+                self._is_ready(sitter, event)
+            case HandedOn() if seated:
+                self._handed_on(event)
+            case Used():
+                self._ai.on_event(event)
+            case _ if seated:
+                self._ai.on_event(event)
+
+    def message(self, sitter: Sitter, outbound: bool, name: str, text: str) -> None:
+        """A wire message of this engine's."""
+        self._live.picture.message(self._live.now_ms(), sitter.name, outbound, name, text)
+
+    def unheard(self, item_id: str, payload: str) -> None:
+        """Sound of an engine that is not seated."""
+
+    def _is_ready(self, sitter: Sitter, ready: Ready) -> None:
+        live, now_ms = self._live, self._live.now_ms()
+        sitter.is_ready = True
+        live.house.engine_ready(ready.model)
+        if sitter is self._coming and self._sitter is not None and self._sitter.is_ready:
+            self._plan_roll(ready)
+            return
+        if sitter is self._coming:
+            self._coming = None
+            if self._sitter is not None:
+                self._leave(self._sitter)
+            self._sit(sitter)
+            self._succession.handed_on(sitter.name, now_ms)
+        self._succession.ready(now_ms)
+        self._plan_roll(ready)
+        live.apply(calls.EngineReady())
+        if self._greeted and live.call.floor is Floor.AI:
+            self._go_on()
+
+    def _plan_roll(self, ready: Ready) -> None:
+        if ready.expires_unix_ms is None:
+            self._roll_ms = self._live.picture.session_expires_ms = None
+            return
+        now_ms = self._live.now_ms()
+        left_ms = ready.expires_unix_ms - time.time() * 1000
+        self._live.picture.session_expires_ms = round(now_ms + left_ms)
+        self._roll_ms = now_ms + left_ms - min(ROLL_AHEAD_MS, left_ms / 10)
+
+    def _go_on(self) -> None:
+        """A successor that sits down in the middle of a call answers what is owed."""
+        if self._owed and self._sitter is not None:
+            self._sitter.engine.tell(INTERRUPTED)
+            self._sitter.engine.answer_now()
+        self._owed = False
+
+    # ── sitting down and getting up ──
+
+    def _opened(self, name: str) -> Sitter:
+        live = self._live
+        sitter = Sitter(self, name, live.house.engine(live.profile, name, live.picture.number))
+        live.start(self._run(sitter))
+        return sitter
+
+    def _memory(self) -> list[Remembered]:
+        picture = self._live.picture
+        return remembered(picture.transcript.views(), picture.tools.values())
+
+    def _sit(self, sitter: Sitter) -> None:
+        """It has the seat from now on, and knows the call so far; all that is asked of it waits until it is ready."""
+        self._sitter = sitter
+        self._seated(sitter)
+
+    def _seated(self, sitter: Sitter) -> None:
+        live = self._live
+        sitter.on_speech = self._ai.on_speech
+        live.engine = sitter.engine
+        live.picture.engine = sitter.name
+        if memory := self._memory():
+            sitter.engine.recall(memory)
+        if live.call.phase is Phase.LIVE and live.call.floor is not Floor.AI:
+            sitter.engine.may_answer(False)
+        live.changed()
+
+    def _change_over(self, coming: Sitter) -> None:
+        """From one engine that serves to another that is ready."""
+        live, now_ms, former = self._live, self._live.now_ms(), self._sitter
+        rolled = former is not None and former.name == coming.name and coming.wanted_ms is None
+        if not self._is_quiet() and live.call.floor is Floor.AI:
+            self._ai.cut(Party.OPERATOR)
+        owed = self._ai.engine_left()
+        self._coming = None
+        if former is not None:
+            self._leave(former)
+        self._sit(coming)
+        self._succession.handed_on(coming.name, now_ms)
+        label = "session renewed" if rolled else f"engine: {coming.name}"
+        live.picture.mark(now_ms, MarkerKind.ENGINE, label)
+        live.note_down("engine", {"engine": coming.name, "rolled": rolled}, now_ms)
+        live.apply(calls.EngineReady())
+        if not self._greeted:
+            self.greet()
+        elif live.call.floor is Floor.AI:
+            self._owed = owed or (former is not None and former.name in (PIN, "keypad"))
+            self._go_on()
+
+    def _leave(self, sitter: Sitter) -> None:
+        sitter.on_speech = self.unheard
+        self._live.house.spawn(sitter.engine.close())
+
+    async def _run(self, sitter: Sitter) -> None:
+        """Converse until the engine is closed or lost."""
+        try:
+            await sitter.engine.run(sitter)
+        except EngineLost as lost:
+            self._lost(sitter, lost)
+
+    def _lost(self, sitter: Sitter, lost: EngineLost) -> None:
+        live, now_ms = self._live, self._live.now_ms()
+        if live.call.phase not in (Phase.CONNECTING, Phase.LIVE):
+            return
+        if sitter is self._coming:
+            self._coming = None
+            if sitter.wanted_ms is not None:
+                live.trouble("swap failed", f"{lost} The call stays with {self._succession.current or 'nobody'}.")
+            else:
+                self._roll_ms = now_ms + ROLL_AGAIN_MS
+            return
+        if sitter is not self._sitter:
+            return
+        log.warning("the %s engine was lost (fatal: %s)", sitter.name, lost.fatal)
+        self._leave(sitter)
+        self._sitter, self._roll_ms = None, None
+        self._owed = self._ai.engine_left() or self._owed
+        if self._coming is not None and self._coming.is_ready:
+            self._change_over(self._coming)
+            return
+        name = self._succession.lost(lost.fatal, now_ms)
+        live.note_down("engine_lost", {"engine": sitter.name, "fatal": lost.fatal, "next": name}, now_ms)
+        if not name:
+            live.house.engine_lost(str(lost))
+            live.trouble("AI lost", str(lost))
+            if live.call.floor in calls.BY_PERSON:
+                live.picture.need("engine", "the AI is gone; you have the floor")
+            live.apply(calls.EngineGone("the AI was lost"))
+            return
+        if name != sitter.name:
+            live.house.engine_lost(str(lost))
+            live.trouble("AI lost", f"{lost} The call goes on with {name}.")
+        else:
+            live.picture.mark(now_ms, MarkerKind.TROUBLE, "AI reconnects")
+        self._sit(self._opened(name))
+        self._ai.hear_again()
+
+    def _handed_on(self, event: HandedOn) -> None:
+        live = self._live
+        match event.to:
+            case Destination.AI:
+                names = [name for name in self._succession.engines if name not in (PIN, "keypad")]
+                if names:
+                    self._coming = self._opened(names[0])
+                else:
+                    live.apply(calls.EngineGone("the caller asks for a person"))
+            case Destination.OPERATOR:
+                live.picture.need("person", event.why or "asks for a person")
+                live.apply(calls.EngineGone(event.why or "the caller asks for a person"))
+            case Destination.HANG_UP:
+                self._hang_up = event.why or "the menu ended the call"

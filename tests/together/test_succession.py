@@ -1,0 +1,181 @@
+"""Engines that are lost, swapped and renewed in the middle of a call: the caller loses nothing, and hears no silence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge import control, filler
+from bridge.audio import FRAME_BYTES
+from bridge.control import Floor, MarkerKind, Party, Phase, TurnState, Verb
+from bridge.rehearsal.line import Line
+from bridge.rehearsal.model import Faults
+
+from .desk import Desk
+from .house import House, clip, is_loud, open_house, speaking
+from .test_faults import heard, live, settled
+
+SOON = {"ring_s": 0.3}
+
+
+@pytest.fixture
+async def house(home: Path) -> AsyncIterator[House]:
+    async with open_house(home) as opened:
+        opened.model.transcript_delay_ms = (0, 10)
+        yield opened
+
+
+async def answered(house: House, desk: Desk, line: Line, number: int) -> None:
+    """The caller says a line of theirs, and hears its whole answer."""
+    said = len(house.ai.said)
+    line.say(clip(number).audio)
+    await house.model.until(lambda: len(house.ai.said) > said and house.ai.active is None)
+    await desk.until(
+        lambda store: desk.call().view.speaking is Party.NOBODY and desk.call().view.activity == "Listening"
+    )
+
+
+async def greeted(desk: Desk) -> None:
+    """Until the caller has heard the whole greeting."""
+    await desk.until(lambda store: any(turn.state is TurnState.FINAL for turn in desk.call().turns.values()))
+
+
+def greetings(desk: Desk) -> int:
+    return sum("you have reached" in text for text in desk.texts())
+
+
+async def test_a_lost_ai_is_replaced_and_remembers(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await greeted(desk)
+        await answered(house, desk, line, 0)
+        former = house.ai
+        await former.leave(1011, "the AI fell over")
+        await house.model.until(lambda: house.ai is not former and house.ai.sent["session.updated"])
+        assert desk.call().view.phase is Phase.LIVE
+        await answered(house, desk, line, 1)
+        assert greetings(desk) == 1
+        items = [message["item"] for message in house.ai.received if message["type"] == "conversation.item.create"]
+        assert [item.get("role") for item in items][:2] == ["assistant", "user"]
+        assert items[1]["content"] == [{"type": "input_text", "text": clip(0).text}]
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_turn_in_which_the_ai_is_lost_is_heard_by_its_successor(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await greeted(desk)
+        former = house.ai
+        line.say(clip(0).audio[: 50 * FRAME_BYTES])
+        await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
+        await former.leave(1011, "the AI fell over")
+        await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        assert [turn.remark for turn in desk.call().turns.values() if turn.speaker is Party.CALLER][
+            0
+        ] == "not transcribed"
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_an_ai_lost_in_the_middle_of_its_answer_goes_on(house: House) -> None:
+    house.model.speed = 1.0
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await speaking(desk)
+        former = house.ai
+        await former.leave(1011, "the AI fell over")
+        await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_where_no_engine_is_left_operators_are_rung_and_the_caller_waits_on_hold(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await greeted(desk)
+        house.model.faults = Faults(refuse_status=401)
+        await house.ai.leave(1011, "the AI fell over")
+        view = await desk.until(lambda store: desk.call().view.floor is Floor.HOLD and desk.call().view)
+        assert "no AI is left: take over" in view.needs and Verb.TAKE_OVER in view.allowed
+        heard_ms = line.heard_ms
+        await heard(line, heard_ms + 1500)
+        assert await desk.do(control.TakeOver, call_id=view.call_id) == ""
+        assert desk.call().view.floor_holder == "Ann"
+        house.model.faults = Faults()
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_ring_that_nobody_answers_ends_with_the_apology(home: Path) -> None:
+    async with open_house(home, **SOON) as house, house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        house.model.faults = Faults(refuse_status=401)
+        await house.ai.leave(1011, "the AI fell over")
+        await line.ended
+        (view,) = await settled(house, desk, line)
+        assert view.end_cause == "no AI, and nobody took the call" and line.spoken
+
+
+async def test_a_swap_by_hand_renews_the_engine_at_a_quiet_moment(house: House) -> None:
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        assert "Choose one of the engines shown" in await desk.do(control.Swap, call_id=call_id, engine="other")
+        session = house.bridge.switchboard.sessions[call_id]
+        session.picture.engines = ("openai", "openai again")
+        former = house.ai
+        session._seat.swap("openai")
+        await house.model.until(lambda: house.ai is not former and house.ai.sent["session.updated"])
+        await desk.until(lambda store: any(m.kind is MarkerKind.ENGINE for m in desk.call().markers.values()))
+        await house.model.until(lambda: house.model.open_sessions == 1)
+        await answered(house, desk, line, 0)
+        assert greetings(desk) == 1
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def live_id(desk: Desk) -> str:
+    await live(desk)
+    return next(iter(desk.store.calls))
+
+
+async def test_a_session_about_to_expire_is_renewed_without_a_gap(house: House) -> None:
+    house.model.expires_s = 4.0
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.Interrupt, call_id=desk.call().view.call_id) == ""
+        await desk.until(lambda store: any(m.label == "session renewed" for m in desk.call().markers.values()))
+        former = house.model.total_sessions
+        await desk.until(lambda store: sum(m.label == "session renewed" for m in desk.call().markers.values()) > 1)
+        assert house.model.total_sessions > former
+        await house.model.until(lambda: house.model.open_sessions == 1)
+        assert greetings(desk) == 1 and not any(m.kind is MarkerKind.TROUBLE for m in desk.call().markers.values())
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_caller_who_waits_for_long_hears_that_somebody_is_there(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filler, "SILENT_MS", 300.0)
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await greeted(desk)
+        house.model.faults = Faults(first_byte_delay_ms=1500)
+        line.say(clip(0).audio)
+        answer = await desk.until(lambda store: next(iter(desk.call().answers.values()), None))
+        assert 300 <= answer.filler_ms < answer.model_ms + answer.end_of_speech_ms
+        line.hang_up()
+        await settled(house, desk, line)
+    assert any(is_loud(bytes(line.heard)))
