@@ -156,10 +156,13 @@ class AI:
                 self._live.picture.transcript.speech_received(item_id, count, round(self._live.now_ms()))
                 self._received[item_id] = 0
 
+    def fill_silence(self) -> None:
+        """A caller who waits hears that somebody is there."""
+        self._filler.watch()
+
     def watch(self) -> None:
         """A caller who waits long for an answer needs a person."""
         live = self._live
-        self._filler.watch()
         if live.call.floor is Floor.AI and live.picture.waited_ms(live.now_ms()) > SLOW_ANSWER_MS:
             live.picture.need("silent", "AI silent, caller waits")
 
@@ -260,8 +263,8 @@ class AI:
         """The caller began to speak: whatever plays is cut, and why is written down."""
         live = self._live
         if live.line is not None and voice_of(live.line.playout.playing) is Party.AI:
-            frames = [frame for frame, at_ms in live.lately if at_ms >= started.at_ms]
-            loudest = max((peak(a2b_base64(frame)) for frame in frames), default=0)
+            frames = [a2b_base64(frame) for frame, at_ms in live.lately if at_ms >= started.at_ms and frame]
+            loudest = max(map(peak, frames), default=0)
             peak_db = 40 * log10(loudest / 255) if loudest else 0.0
             words = NOT_KEPT if started.words and live.call.private else started.words
             told = [f"{started.speech_ms / 1000:.1f} s"] if started.speech_ms else []

@@ -1,4 +1,4 @@
-"""Engines that are lost, swapped and renewed in the middle of a call: the caller loses nothing, and hears no silence."""
+"""Engines that are lost, swapped and renewed in the middle of a call: the caller loses nothing."""
 
 from __future__ import annotations
 
@@ -75,9 +75,8 @@ async def test_a_turn_in_which_the_ai_is_lost_is_heard_by_its_successor(house: H
         await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
-        assert [turn.remark for turn in desk.call().turns.values() if turn.speaker is Party.CALLER][
-            0
-        ] == "not transcribed"
+        caller = [turn for turn in desk.call().turns.values() if turn.speaker is Party.CALLER]
+        assert caller[0].remark == "not transcribed"
         line.hang_up()
         await settled(house, desk, line)
 
