@@ -13,19 +13,18 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from bridge.engines import EngineLost, Listener, Remembered
+from bridge.engines import Listener, Remembered
 from bridge.engines import openai_messages as told
 from bridge.engines.openai_messages import Rates
 from bridge.engines.openai_wire import APPEND, Config, Wire
+from bridge.engines.peer_session import PeerSession
+from bridge.engines.peer_session import lost as lost_by
 from bridge.engines.peer_socket import Closed, PeerSocket, Refused
 from bridge.errors import SettingsError
 
 BASE_URL = "https://api.openai.com/v1"
 PRICES = Path(__file__).resolve().parents[2] / "resources" / "prices.toml"
 
-CONNECT_S = 5.0
-CONFIGURE_S = 5.0
-CLOSE_S = 0.9
 UNSENT_BYTES = 13_500
 """One second of frames, as messages."""
 
@@ -63,12 +62,6 @@ def load_prices(path: Path = PRICES) -> Mapping[str, Rates]:
         return {}
 
 
-@cache
-def system_trust() -> ssl.SSLContext:
-    """Made once: reading the system's certificates takes tens of milliseconds."""
-    return ssl.create_default_context()
-
-
 class OpenAIRealtime:
     """One session, used for one `run`; see `Engine`.
 
@@ -82,63 +75,42 @@ class OpenAIRealtime:
         api_key: str,
         base_url: str = BASE_URL,
         prices: Mapping[str, Rates] | None = None,
+        patience_s: float | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """prices: instead of `load_prices`. tls: whom to trust, the system's certificates if None.
+        """prices: instead of `load_prices`. patience_s, tls: see `PeerSession`.
 
         Raises SettingsError when base_url is no address.
         """
         self.wire = Wire(config, load_prices() if prices is None else prices)
         self.dropped_frames = 0
-        self._url = realtime_url(base_url, model=config.model)
-        self._headers = {"Authorization": f"Bearer {api_key}", "User-Agent": "cordboard"}
-        self._tls = tls
+        self._session = PeerSession(
+            realtime_url(base_url, model=config.model),
+            bearer(api_key),
+            on_open=self._opened,
+            on_texts=self._received,
+            on_tick=self._tick,
+            in_words=lost,
+            patience_s=patience_s,
+            tls=tls,
+        )
         self._listener: Listener | None = None
-        self._peer: PeerSocket | None = None
         self._open: PeerSocket | None = None
-        self._deadline: asyncio.Timeout | None = None
-        self._ended = asyncio.Event()
-        self._closing = False
 
     # ── life ──────────────────────────────────────────────────────────────────────────────
 
     async def run(self, listener: Listener) -> None:
         """See `Engine.run`."""
-        if self._closing:
-            return
         self._listener = listener
-        self._peer = peer = PeerSocket(
-            self._url, self._headers, on_open=self._opened, on_texts=self._received, on_tick=self._tick
-        )
-        why: Exception | None = None
         try:
-            async with asyncio.timeout(CONNECT_S) as self._deadline:
-                await peer.connect(lambda: self._tls or system_trust())
-                why = await peer.over
-        except (OSError, TimeoutError) as error:
-            why = error
+            await self._session.run()
         finally:
             self._open = None
-            peer.drop()
-            self._ended.set()
-        if why is not None and not self._closing:
-            raise lost(why)
 
     async def close(self) -> None:
         """See `Engine.close`."""
-        self._closing = True
         self._open = None
-        peer, deadline = self._peer, self._deadline
-        if peer is None or self._ended.is_set():
-            return
-        if not peer.goodbye() and deadline is not None and not deadline.expired():
-            deadline.reschedule(0.0)
-        # Not asyncio.timeout: before Python 3.11.3 it fails in a task that was cancelled.
-        ending = asyncio.ensure_future(self._ended.wait())
-        await asyncio.wait([ending], timeout=CLOSE_S)
-        if not ending.done():
-            peer.drop()
-        await ending
+        await self._session.close()
 
     # ── what is wanted ────────────────────────────────────────────────────────────────────
 
@@ -146,7 +118,7 @@ class OpenAIRealtime:
         """See `Engine.hear`. Fifty times a second on every call: written at once, no calls to spare."""
         peer = self._open
         if peer is None or (transport := peer.transport) is None:
-            if not self._closing:
+            if not self._session.closing:
                 self.wire.hear(payload, at_ms)
         elif peer.over.done() or transport.get_write_buffer_size() > UNSENT_BYTES:
             self.dropped_frames += 1
@@ -219,10 +191,9 @@ class OpenAIRealtime:
     # ── what the socket calls ─────────────────────────────────────────────────────────────
 
     def _opened(self) -> None:
-        if self._closing:
+        if self._session.closing:
             return
-        self._open = self._peer
-        self._expect(CONFIGURE_S)
+        self._open = self._session.socket
         self.wire.open()
         self._flush()
 
@@ -235,7 +206,7 @@ class OpenAIRealtime:
                 return
             self.wire.receive(text, now_ms, self._listener)
         if self.wire.ready and not was_ready:
-            self._expect(None)
+            self._session.ready()
         if self.wire.out:
             self._flush()
 
@@ -243,11 +214,6 @@ class OpenAIRealtime:
         if self._open is not None and self._listener is not None:
             self.wire.tick(_now_ms(), self._listener)
             self._flush()
-
-    def _expect(self, within_s: float | None) -> None:
-        """Give the peer this long for the next step; None: it has taken the last."""
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(None if within_s is None else asyncio.get_running_loop().time() + within_s)
 
     def _flush(self) -> None:
         """Send what the wire wants sent; until the socket is open it stays there."""
@@ -262,6 +228,11 @@ def _now_ms() -> int:
     return int(asyncio.get_running_loop().time() * 1000)
 
 
+def bearer(api_key: str) -> Mapping[str, str]:
+    """The headers that OpenAI wants."""
+    return {"Authorization": f"Bearer {api_key}", "User-Agent": "cordboard"}
+
+
 def lost(why: Exception) -> Exception:
     """What to tell of an end that was not ours; a defect of ours stays what it is."""
     match why:
@@ -269,13 +240,5 @@ def lost(why: Exception) -> Exception:
             return told.refused(status)
         case Closed(code=code, reason=reason):
             return told.closed(code, reason)
-        case ssl.SSLError(reason=reason):
-            text = f"The connection to OpenAI is not safe ({reason}). Check this machine's clock and network."
-            return EngineLost(text, fatal=False)
-        case TimeoutError():
-            return EngineLost("OpenAI did not answer in time. It may pass; try again.", fatal=False)
-        case OSError():
-            text = f"OpenAI cannot be reached ({why.strerror or why}). Check the network and OPENAI_BASE_URL."
-            return EngineLost(text, fatal=False)
         case _:
-            return why
+            return lost_by(why, vendor="OpenAI", key="OPENAI_API_KEY", address="OPENAI_BASE_URL")

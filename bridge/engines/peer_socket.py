@@ -36,11 +36,12 @@ _log.setLevel(logging.WARNING)
 
 
 class Refused(Exception):
-    """The handshake was answered with this HTTP status."""
+    """The handshake was answered with this HTTP status. body: what came with it, as text."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, body: str = "") -> None:
         super().__init__(f"HTTP status {status}")
         self.status = status
+        self.body = body
 
 
 class Closed(Exception):
@@ -56,6 +57,7 @@ class PeerSocket(asyncio.Protocol):
     """One connection, to be made in a running loop.
 
     on_open: the handshake is done. on_texts: whole text messages that came together, as UTF-8.
+    on_bytes: a whole binary message; what came before it was given to on_texts before it.
     on_tick: every `TICK_S` while open. What these raise ends the connection.
     over: why it ended (`Refused`, `Closed` or what a callback raised), or None after `goodbye`.
     transport, protocol: for writing, while `is_open`.
@@ -68,6 +70,7 @@ class PeerSocket(asyncio.Protocol):
         *,
         on_open: Callable[[], None],
         on_texts: Callable[[list[bytes]], None],
+        on_bytes: Callable[[bytes], None],
         on_tick: Callable[[], None],
     ) -> None:
         """Raises ValueError when url is no ws or wss address."""
@@ -80,8 +83,9 @@ class PeerSocket(asyncio.Protocol):
         self.protocol = ClientProtocol(self._uri, max_size=MAX_MESSAGE_BYTES, logger=_log)
         self.transport: asyncio.Transport | None = None
         self._headers = headers
-        self._on_open, self._on_texts, self._on_tick = on_open, on_texts, on_tick
+        self._on_open, self._on_texts, self._on_bytes, self._on_tick = on_open, on_texts, on_bytes, on_tick
         self._parts: list[bytes] = []
+        self._parts_of = Opcode.TEXT
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_ticks = 0
 
@@ -108,6 +112,12 @@ class PeerSocket(asyncio.Protocol):
         """One text message, written now; nothing when the socket is not open."""
         if self.is_open:
             self.protocol.send_text(message)
+            self._flush()
+
+    def send_bytes(self, message: bytes) -> None:
+        """One binary message, written now; nothing when the socket is not open."""
+        if self.is_open:
+            self.protocol.send_binary(message)
             self._flush()
 
     def goodbye(self) -> bool:
@@ -178,7 +188,7 @@ class PeerSocket(asyncio.Protocol):
             self._flush()
         refusal, violation, close = self.protocol.handshake_exc, self.protocol.parser_exc, self.protocol.close_rcvd
         if refusal is not None:
-            self._end(Refused(refusal.response.status_code if isinstance(refusal, InvalidStatus) else 0))
+            self._end(_refused(refusal))
         elif isinstance(violation, PayloadTooBig):
             self._end(Closed(1009, "the peer sent more than 16 MiB at once"))
         elif close is not None:
@@ -192,11 +202,26 @@ class PeerSocket(asyncio.Protocol):
             if self.protocol.handshake_exc is None:
                 self._timer = self._loop.call_later(TICK_S, self._tick)
                 self._on_open()
-        elif event.opcode in (Opcode.TEXT, Opcode.CONT) and (self._parts or event.opcode is Opcode.TEXT):
+        elif event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            if event.opcode is not Opcode.CONT:
+                self._parts_of = event.opcode
             self._parts.append(bytes(event.data))
             if event.fin:
-                texts.append(b"".join(self._parts))
+                whole = b"".join(self._parts)
                 self._parts.clear()
+                if self._parts_of is Opcode.TEXT:
+                    texts.append(whole)
+                else:
+                    self._whole_bytes(whole, texts)
+
+    def _whole_bytes(self, whole: bytes, texts: list[bytes]) -> None:
+        """What is in bytes goes on at once, after the texts that came before it."""
+        before = texts.copy()
+        texts.clear()
+        if before and not self.over.done():
+            self._on_texts(before)
+        if not self.over.done():
+            self._on_bytes(whole)
 
     def _tick(self) -> None:
         if not self.is_open:
@@ -224,3 +249,9 @@ class PeerSocket(asyncio.Protocol):
     def _end(self, why: Exception | None) -> None:
         if not self.over.done():
             self.over.set_result(why)
+
+
+def _refused(why: Exception) -> Refused:
+    if not isinstance(why, InvalidStatus):
+        return Refused(0)
+    return Refused(why.response.status_code, bytes(why.response.body or b"").decode("utf-8", "replace"))

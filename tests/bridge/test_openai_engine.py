@@ -31,6 +31,7 @@ from bridge.engines import (
     ReplyStarted,
     ToolAsked,
     Used,
+    peer_session,
     peer_socket,
 )
 from bridge.engines import openai as engine_module
@@ -136,8 +137,8 @@ async def desk(model: Model) -> AsyncIterator[Desk]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds become hundredths."""
     monkeypatch.setattr(peer_socket, "TICK_S", 0.005)
-    for name in ("CONNECT_S", "CONFIGURE_S", "CLOSE_S"):
-        monkeypatch.setattr(engine_module, name, getattr(engine_module, name) / 100)
+    for name in ("PATIENCE_S", "CLOSE_S"):
+        monkeypatch.setattr(peer_session, name, getattr(peer_session, name) / 100)
 
 
 @asynccontextmanager

@@ -270,7 +270,7 @@ async def test_an_ai_whose_socket_breaks_ends_the_call_with_the_tail(house: Hous
 async def test_an_ai_that_is_refused_or_half_open_is_given_up_soon(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.engines.openai.CONFIGURE_S", 0.3)
+    monkeypatch.setattr("bridge.engines.peer_session.PATIENCE_S", 0.3)
     monkeypatch.setattr("bridge.engines.peer_socket.TICK_S", 0.03)
     async with house.desk() as desk:
         lines = []

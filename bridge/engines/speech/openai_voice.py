@@ -15,7 +15,8 @@ from array import array
 import aiohttp
 import msgspec
 
-from bridge.engines.openai import BASE_URL, service_url, system_trust
+from bridge.engines.openai import BASE_URL, service_url
+from bridge.engines.peer_session import system_trust
 from bridge.engines.speech import LIMIT_S, VoiceFailed
 from bridge.engines.speech.workshop import Workshop
 
