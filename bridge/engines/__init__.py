@@ -244,12 +244,14 @@ Event: TypeAlias = (
 class EngineLost(Exception):
     """The engine is gone. fatal: trying again is pointless (bad key, no such model, no money).
 
-    str() is a sentence for the operator that says what happened and what to do.
+    expired: nothing is wrong, its session was as long as the peer allows. str() is a sentence for
+    the operator that says what happened and what to do.
     """
 
-    def __init__(self, text: str, *, fatal: bool) -> None:
+    def __init__(self, text: str, *, fatal: bool, expired: bool = False) -> None:
         super().__init__(text)
         self.fatal = fatal
+        self.expired = expired
 
 
 class Listener(Protocol):
