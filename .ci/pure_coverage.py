@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 # Parts of the wire that nobody reaches but through it are tested through it.
-TESTED_WITH = {"openai_arbiter": "openai_wire", "openai_messages": "openai_wire"}
+TESTED_WITH = dict.fromkeys(("openai_arbiter", "openai_messages", "openai_settings"), "openai_wire")
 
 
 def pure_modules() -> list[str]:

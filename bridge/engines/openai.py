@@ -16,7 +16,8 @@ import msgspec
 from bridge.engines import Listener, Remembered
 from bridge.engines import openai_messages as told
 from bridge.engines.openai_messages import Rates
-from bridge.engines.openai_wire import APPEND, Config, Wire
+from bridge.engines.openai_settings import Config
+from bridge.engines.openai_wire import APPEND, Wire
 from bridge.engines.peer_session import PeerSession
 from bridge.engines.peer_session import lost as lost_by
 from bridge.engines.peer_socket import Closed, PeerSocket, Refused
@@ -212,7 +213,10 @@ class OpenAIRealtime:
 
     def _tick(self) -> None:
         if self._open is not None and self._listener is not None:
-            self.wire.tick(_now_ms(), self._listener)
+            now_ms = _now_ms()
+            self.wire.tick(now_ms, self._listener)
+            if self.wire.waits(now_ms):
+                self._open.probe()
             self._flush()
 
     def _flush(self) -> None:
@@ -236,8 +240,8 @@ def bearer(api_key: str) -> Mapping[str, str]:
 def lost(why: Exception) -> Exception:
     """What to tell of an end that was not ours; a defect of ours stays what it is."""
     match why:
-        case Refused(status=status):
-            return told.refused(status)
+        case Refused(status=status, body=body):
+            return told.refused(status, body)
         case Closed(code=code, reason=reason):
             return told.closed(code, reason)
         case _:

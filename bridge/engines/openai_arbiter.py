@@ -100,12 +100,16 @@ class Speech:
 
 
 class Arbiter:
-    """One session's replies. put: queues a message to the peer and returns its event_id."""
+    """One session's replies. put: queues a message to the peer and returns its event_id.
+
+    anonymous: the peer does not give our metadata back, so that the next reply is taken for what was asked.
+    """
 
     def __init__(self, put: Callable[..., str]) -> None:
         self.active: Reply | None = None
         self.speech: dict[str, Speech] = {}
         self.allowed = True
+        self.anonymous = False
         self._put = put
         self._ready = False
         self._queue: deque[Request] = deque()
@@ -181,6 +185,8 @@ class Arbiter:
         metadata = response.metadata or {}
         name, request = metadata.get("kind"), str(metadata.get("request", ""))
         kind = next((kind for kind in ReplyKind if kind == name), None)
+        if self.anonymous and self._asked is not None and not metadata:
+            kind, request = self._asked.kind, self._asked.request
         if response.conversation_id is None and kind is None:
             return
         if self.active is not None:
@@ -313,6 +319,10 @@ class Arbiter:
                 request.sent_ms = now_ms
                 request.event_id = self._put("response.create", response=request.response)
                 return
+
+    def waits(self, now_ms: int) -> bool:
+        """Whether a reply runs, was asked for, or is due because the caller stopped."""
+        return self.active is not None or self._asked is not None or (self.allowed and now_ms < self._answer_due_ms)
 
     # ── means ─────────────────────────────────────────────────────────────────────────────
 

@@ -1,9 +1,10 @@
-"""OpenAI's Realtime protocol (GA) as messages out and events in. Knows no sockets, clocks or files.
+"""OpenAI's Realtime protocol as messages out and events in. Knows no sockets, clocks or files.
 
 Tell `Wire` what is wanted (`greet`, `say`, `cut` …) and what arrived (`receive`), turn its
 clock (`tick`), and send what `take` returns, in order. Whose reply may run is decided by
 `openai_arbiter`; here messages are written and read, words collected, and clocks compared.
 
+Today's protocol (GA) is spoken, and the beta's to a peer that answers in it (`openai_beta`).
 ``now_ms`` is any clock that only goes forward, ``at_ms`` call time. The peer counts the audio
 that it was sent; the frames' own ``at_ms`` turn that into call time.
 Source: openai-python 3.52 types, OpenAI's Realtime guides (read 2026-11).
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -35,17 +35,17 @@ from bridge.engines import (
     Trouble,
     Used,
 )
+from bridge.engines import openai_beta as beta
 from bridge.engines import openai_messages as told
+from bridge.engines import openai_settings as settings
 from bridge.engines.openai_arbiter import BYTES_PER_MS, Arbiter
 from bridge.engines.openai_messages import Rates
+from bridge.engines.openai_settings import PREFIX_MS, SILENCE_MS, TRANSCRIBER, Config
 
-PREFIX_MS = 300
-SILENCE_MS = 500
 KEPT_MS = 2000
 KEPT_WORDS = 64
 KEPT_NAMES = 100
 CLOCK_SLACK_MS = 20
-TRANSCRIBER = "gpt-transcribe"
 
 AUDIO = frozenset({"response.output_audio.delta", "response.audio.delta"})
 """Today's and the beta's name: some compatible servers still speak the latter."""
@@ -59,16 +59,6 @@ _encode = msgspec.json.encode
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """All that reading a message of theirs may raise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """One session. tools: function declarations as the peer wants them (flat, with JSON Schema)."""
-
-    model: str
-    voice: str
-    instructions: str
-    tools: tuple[Mapping[str, Any], ...] = ()
 
 
 class Wire:
@@ -89,7 +79,11 @@ class Wire:
         self._transcriber_rates = told.rates_for(TRANSCRIBER, prices or {})
         self._arbiter = Arbiter(self._put)
         self.out: list[tuple[str, bytes]] = []
-        self._early: list[tuple[str, bytes]] = []
+        self._early: list[Mapping[str, Any]] = []
+        self._beta = False
+        self._transcribes = False
+        self._without_mulaw = 0
+        self._configured_by = ""
         self._kept: deque[tuple[str, int]] = deque()
         self._numbered = 0
         self._expires_unix_ms: int | None = None
@@ -107,25 +101,10 @@ class Wire:
 
     def open(self) -> None:
         """The socket is open: configure the session. All else waits for the peer's word on it."""
-        session: dict[str, Any] = {
-            "type": "realtime",
-            "instructions": self._config.instructions,
-            "output_modalities": ["audio"],
-            "audio": {
-                "input": {
-                    "format": {"type": "audio/pcmu"},
-                    "transcription": {"model": TRANSCRIBER},
-                    "turn_detection": self._turn_detection(),
-                },
-                "output": {"format": {"type": "audio/pcmu"}, "voice": self._config.voice},
-            },
-            "tools": list(self._config.tools),
-            "tool_choice": "auto",
-        }
-        if self._config.model.startswith("gpt-realtime-2") and not self._config.model.startswith("gpt-realtime-20"):
-            # Older models refuse the field, and those have dates in their names (-2025-08-28).
-            session["reasoning"] = {"effort": "low"}
-        self._write(self.out, "session.update", session=session)
+        session = settings.session(self._config, answers=self._arbiter.allowed)
+        message = self._message("session.update", session=session)
+        self._configured_by = message["event_id"]
+        self._send(message)
 
     def hear(self, payload: str, at_ms: int) -> bytes | None:
         """The message that carries this frame, or None when it is kept until the session is ready."""
@@ -177,19 +156,22 @@ class Wire:
         """See `Engine.recall`. Its own words and the caller's are items of theirs, all else is told."""
         for turn in turns:
             match turn.role:
+                case role if not turn.text and role is not Role.TOOL:
+                    # Nothing of it was heard, or understood.
+                    continue
                 case Role.CALLER:
                     self._item("message", role="user", content=[{"type": "input_text", "text": turn.text}])
                 case Role.AI:
                     self._item("message", role="assistant", content=[{"type": "output_text", "text": turn.text}])
                 case Role.OPERATOR:
                     self.tell(f'A human colleague said to the caller: "{turn.text}"')
-                case Role.NOTE:
-                    self.tell(turn.text)
                 case Role.TOOL:
                     self._numbered += 1
                     call_id = f"recalled-{self._numbered}"
                     self._item("function_call", call_id=call_id, name=turn.name, arguments=turn.arguments)
                     self._item("function_call_output", call_id=call_id, output=turn.text)
+                case _:
+                    self.tell(turn.text)
 
     def _item(self, kind: str, **fields: Any) -> None:
         self._put("conversation.item.create", item={"type": kind, **fields})
@@ -198,8 +180,7 @@ class Wire:
         """See `Engine.may_answer`."""
         if allowed != self._arbiter.allowed:
             self._arbiter.may_answer(allowed)
-            audio = {"input": {"turn_detection": self._turn_detection()}}
-            self._put("session.update", session={"type": "realtime", "audio": audio})
+            self._put("session.update", session=settings.turns(self._config, answers=allowed))
 
     def cut(self, item_id: str, heard_ms: int, *, by_caller: bool) -> None:
         """See `Engine.cut`."""
@@ -213,29 +194,32 @@ class Wire:
         """Let time pass; call it a few times a second."""
         self._arbiter.tick(now_ms, listener)
 
+    def waits(self, now_ms: int) -> bool:
+        """Whether something of the peer is due now: a live one says something within a second."""
+        return self._arbiter.waits(now_ms)
+
     def _speak(self, kind: ReplyKind, text: str, request: str, now_ms: int) -> None:
         """Exactly these words; without the conversation as context there is less to drift to."""
         instructions = f'Say exactly, word for word, nothing else: "{text}"'
         self._arbiter.ask(kind, request, now_ms, instructions=instructions, tool_choice="none", input=[])
 
-    def _turn_detection(self) -> dict[str, Any]:
-        return {
-            "type": "server_vad",
-            "prefix_padding_ms": PREFIX_MS,
-            "silence_duration_ms": SILENCE_MS,
-            "create_response": self._arbiter.allowed,
-            "interrupt_response": self._arbiter.allowed,
-        }
-
     def _put(self, name: str, **fields: Any) -> str:
-        return self._write(self.out if self.ready else self._early, name, **fields)
+        """Queue a message, until the session is ready if it is not; returns its event_id."""
+        message = self._message(name, **fields)
+        if self.ready:
+            self._send(message)
+        else:
+            self._early.append(message)
+        return str(message["event_id"])
 
-    def _write(self, out: list[tuple[str, bytes]], name: str, **fields: Any) -> str:
-        """Queue a message; its event_id is its name and a number, for the peer's errors to point at."""
+    def _message(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Its event_id is its name and a number, for the peer's errors to point at."""
         self._numbered += 1
-        event_id = f"{name}-{self._numbered}"
-        out.append((name, _encode({"type": name, "event_id": event_id, **fields})))
-        return event_id
+        return {"type": name, "event_id": f"{name}-{self._numbered}", **fields}
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        shaped = beta.said(message, transcribes=self._transcribes) if self._beta else message
+        self.out.append((message["type"], _encode(shaped)))
 
     # ── what comes in ─────────────────────────────────────────────────────────────────────
 
@@ -298,16 +282,29 @@ class Wire:
             self.unknown[name if name in self.unknown or len(self.unknown) < KEPT_NAMES else "(others)"] += 1
 
     def _on_session_created(self, message: told.SessionTold, now_ms: int, listener: Listener) -> None:
-        if message.session.expires_at is not None:
-            self._expires_unix_ms = message.session.expires_at * 1000
+        session = message.session
+        if session.expires_at is not None:
+            self._expires_unix_ms = session.expires_at * 1000
+        if not self.ready and not self._beta and beta.is_spoken(session):
+            # What was sent on opening was not in its language.
+            self._beta = self._arbiter.anonymous = True
+            self._transcribes = session.input_audio_transcription is not None
+            self.open()
 
     def _on_session_updated(self, message: told.SessionTold, now_ms: int, listener: Listener) -> None:
         self._on_session_created(message, now_ms, listener)
         if self.ready:
             return
+        if self._beta and not beta.carries_mulaw(message.session):
+            # The first such answer may be to what was sent on opening.
+            self._without_mulaw += 1
+            if self._without_mulaw > 1:
+                raise EngineLost(told.NO_TELEPHONE_SOUND, fatal=True)
+            return
         self.ready = True
         self._arbiter.ready()
-        self.out += self._early
+        for early in self._early:
+            self._send(early)
         self._early.clear()
         for payload, at_ms in self._kept:
             self.out.append((APPEND, self.hear(payload, at_ms) or b""))
@@ -321,8 +318,9 @@ class Wire:
 
     def _on_speech_stopped(self, message: told.CallerEdge, now_ms: int, listener: Listener) -> None:
         self._arbiter.caller_stopped(now_ms)
-        # And up to the end of the silence that it waited for.
-        listener.on_event(CallerStopped(message.item_id, self._call_ms(message.audio_end_ms - SILENCE_MS)))
+        # And up to the end of the silence that it waited for, unless it went by the sense of the words.
+        silence_ms = 0 if self._config.turn_detection == "semantic" and not self._beta else SILENCE_MS
+        listener.on_event(CallerStopped(message.item_id, self._call_ms(message.audio_end_ms - silence_ms)))
 
     def _call_ms(self, audio_ms: int) -> int:
         """Call time of a moment in the audio that was sent."""
@@ -402,8 +400,14 @@ class Wire:
         cause = (problem.event_id or "").rpartition("-")[0]
         if (lost := told.ended_by(problem)) is not None:
             raise lost
-        if not self.ready and cause == "session.update":
-            raise EngineLost(f"OpenAI did not accept the call's profile: {problem.words}", fatal=True)
+        if not self.ready:
+            unmarked = problem.event_id is None
+            if problem.event_id == self._configured_by or (unmarked and told.about_sound(problem)):
+                raise told.unconfigured(problem)
+            if self._beta:
+                # About what was sent on opening, or a detail of the settings: what comes of them is told next.
+                listener.on_event(Trouble(problem.name))
+                return
         if problem.code in told.EXPECTED_CODES or self._arbiter.refused(problem, now_ms, listener):
             return
         quiet = problem.code in told.OUR_CODES or cause in ("conversation.item.truncate", "response.create")

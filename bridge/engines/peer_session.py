@@ -120,6 +120,11 @@ class PeerSession:
         if self.socket is not None:
             self.socket.send_bytes(message)
 
+    def probe(self) -> None:
+        """See `PeerSocket.probe`."""
+        if self.socket is not None:
+            self.socket.probe()
+
     async def close(self, within_s: float = CLOSE_S) -> None:
         """End it, by force after ``within_s``; returns when `run` has let go. Safe to call more than once."""
         self.closing = True

@@ -26,6 +26,8 @@ from websockets.uri import parse_uri
 TICK_S = 0.5
 PING_TICKS = 10
 PONG_TICKS = 10
+PROBE_AFTER_TICKS = 2
+PROBE_TICKS = 3
 MAX_MESSAGE_BYTES = 16 * 2**20
 NOT_SENT_BYTES = 4096
 """How much the system takes before it has room on the line, where it can be told; else megabytes."""
@@ -118,6 +120,17 @@ class PeerSocket(asyncio.Protocol):
         """One binary message, written now; nothing when the socket is not open."""
         if self.is_open:
             self.protocol.send_binary(message)
+            self._flush()
+
+    def probe(self) -> None:
+        """Something is due from the peer: unless it was heard within a second, it must show now that it lives.
+
+        It has `PROBE_TICKS` for that. Made for `on_tick`, at each of which it may be asked for again.
+        """
+        probed_ticks = PING_TICKS + PONG_TICKS - PROBE_TICKS
+        if self.is_open and PROBE_AFTER_TICKS <= self._quiet_ticks < probed_ticks:
+            self._quiet_ticks = probed_ticks
+            self.protocol.send_ping(b"")
             self._flush()
 
     def goodbye(self) -> bool:

@@ -49,7 +49,7 @@ class Session:
 
     received: all client messages but audio, as sent; truncations and cancels: those that were in
     order; refusals: the `error` events sent; heard and said: what was understood and spoken;
-    sent: how many events of each type went out.
+    sent, events: how many events of each type, and in all, went out.
     """
 
     def __init__(self, model: Model, ws: web.WebSocketResponse, request: web.Request, name: str, seed: int) -> None:
@@ -78,7 +78,7 @@ class Session:
         self._ws, self._request = ws, request
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle_at_ms: int | None = None
-        self._events = 0
+        self.events = 0
         self._frozen = False
         self._tokens = (0, 0)
 
@@ -149,14 +149,14 @@ class Session:
         """Sends one event, and the faults that are due after it."""
         if self._frozen or self.gone.is_set():
             return
-        self._events += 1
-        event = {"type": name, "event_id": f"event_{self.id[5:15]}{self._events:06d}", **fields}
+        self.events += 1
+        event = {"type": name, "event_id": f"event_{self.id[5:15]}{self.events:06d}", **fields}
         await self._send(_encoder.encode(event).decode())
         self.sent[name] += 1
         self.model.noted()
         for text in self.model.faults.after(name):
             await self._send(text)
-        match self.model.faults.ending(self._events):
+        match self.model.faults.ending(self.events):
             case 0:
                 return
             case 1006 if transport := self._request.transport:

@@ -25,6 +25,7 @@ from bridge.engines import (
     Engine,
     EngineLost,
     Event,
+    Listener,
     Ready,
     ReplyDone,
     ReplyKind,
@@ -36,6 +37,7 @@ from bridge.engines import (
 )
 from bridge.engines import openai as engine_module
 from bridge.engines.openai import BASE_URL, Config, OpenAIRealtime, load_prices, realtime_url
+from bridge.engines.openai_wire import Wire
 from bridge.errors import SettingsError
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import HALF_OPEN, Faults, Model
@@ -57,8 +59,17 @@ PAUSE = SILENT_FRAME * 40
 class Desk:
     """An engine at work: hears all that it tells, and speaks for the caller."""
 
-    def __init__(self, url: str, *, key: str = KEY, config: Config = CONFIG, prices: bool = True) -> None:
-        self.engine = OpenAIRealtime(config, api_key=key, base_url=url, prices=None if prices else {})
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = KEY,
+        config: Config = CONFIG,
+        prices: bool = True,
+        patience_s: float | None = None,
+    ) -> None:
+        rates = None if prices else {}
+        self.engine = OpenAIRealtime(config, api_key=key, base_url=url, prices=rates, patience_s=patience_s)
         self.events: list[Event] = []
         self.heard_ms: dict[str, int] = {}
         self.messages: list[tuple[bool, str, str]] = []
@@ -326,7 +337,7 @@ async def test_a_session_that_breaks_may_be_begun_again(model: Model, code: int)
 async def test_a_session_that_expires_may_be_begun_again(model: Model) -> None:
     model.expires_s = 0.05
     gone = await lost(Desk(model.url))
-    assert not gone.fatal and "longest time" in str(gone)
+    assert gone.expired and not gone.fatal and "longest time" in str(gone)
 
 
 async def test_a_peer_that_gives_no_sign_of_life_is_left(model: Model, quick: None) -> None:
@@ -354,6 +365,39 @@ async def test_a_peer_that_only_answers_pings_is_kept(quick: None) -> None:
         await desk.told(Ready)
         for _ in range(3):
             await pinged.acquire()
+
+
+async def test_a_peer_that_owes_a_reply_and_gives_no_sign_of_life_is_left_sooner(
+    model: Model, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[bool] = []
+    tick = Wire.tick
+
+    def counted(wire: Wire, now_ms: int, listener: Listener) -> None:
+        ticks.append(wire.waits(now_ms))
+        tick(wire, now_ms, listener)
+
+    monkeypatch.setattr(Wire, "tick", counted)
+    desk = Desk(model.url)
+    running = asyncio.create_task(desk.engine.run(desk))
+    await desk.told(Ready)
+    (session,) = model.sessions
+    model.faults = Faults(end_after=session.events + 1, end_with=HALF_OPEN)
+    await session.emit("rate_limits.updated", rate_limits=[])
+    desk.engine.say("Are you there?", "c1")
+    with pytest.raises(EngineLost, match="was lost") as gone:
+        await running
+    assert not gone.value.fatal
+    assert ticks.count(True) <= peer_socket.PROBE_AFTER_TICKS + peer_socket.PROBE_TICKS < peer_socket.PING_TICKS
+
+
+async def test_a_peer_that_owes_a_reply_and_answers_pings_is_kept(model: Model, quick: None) -> None:
+    model.model_delay_ms = 30 * 5
+    desk = Desk(model.url)
+    async with at_work(desk):
+        await desk.told(Ready)
+        desk.engine.say("One moment.", "c1")
+        assert (await desk.told(ReplyDone)).status == "completed"
 
 
 async def test_nobody_there() -> None:
@@ -386,14 +430,14 @@ async def test_a_peer_without_tls_or_without_http_or_without_manners() -> None:
         assert not (await lost(Desk(url))).fatal
 
 
-async def test_a_peer_that_never_answers_the_handshake_or_the_settings(quick: None) -> None:
+async def test_a_peer_that_never_answers_the_handshake_or_the_settings() -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
     async with raw_peer(mute) as url:
-        assert "in time" in str(await lost(Desk(url)))
+        assert "in time" in str(await lost(Desk(url, patience_s=0.05)))
     async with served(lambda peer: peer.wait_closed()) as url:
-        assert "in time" in str(await lost(Desk(url)))
+        assert "in time" in str(await lost(Desk(url, patience_s=0.05)))
 
 
 @pytest.mark.parametrize(("size", "kept"), [(2**20, True), (16 * 2**20, True), (16 * 2**20 + 1, False)])

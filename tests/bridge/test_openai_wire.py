@@ -194,6 +194,25 @@ def test_the_session_is_configured_for_the_telephone() -> None:
     assert "tracing" not in session and "model" not in session
 
 
+def test_the_profile_decides_who_ends_turns_and_what_is_filtered() -> None:
+    line = Line(Config("gpt-realtime-2.1", "marin", "", (), "semantic", "near"), ready=False)
+    line.wire.open()
+    (update,) = line.take()
+    hears = update["session"]["audio"]["input"]
+    answers = {"create_response": True, "interrupt_response": True}
+    assert hears["turn_detection"] == {"type": "semantic_vad", "eagerness": "auto", **answers}
+    assert hears["noise_reduction"] == {"type": "near_field"}
+    line.told("session.updated", session={"type": "realtime"})
+    line.wire.may_answer(False)
+    (muted,) = line.take()
+    turns = muted["session"]["audio"]["input"]["turn_detection"]
+    assert (turns["type"], turns["create_response"]) == ("semantic_vad", False)
+    for at_ms in range(0, 3000, 20):
+        line.wire.hear(FRAME, at_ms)
+    line.told("input_audio_buffer.speech_stopped", audio_end_ms=2000, item_id="u1")
+    assert last(line) == CallerStopped("u1", 2000)
+
+
 @pytest.mark.parametrize("model", ["gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-2025-08-28", "local-voice"])
 def test_only_models_that_reason_are_asked_to(model: str) -> None:
     line = Line(Config(model, "marin", ""), ready=False)
@@ -229,6 +248,136 @@ def test_a_refused_profile_ends_it_for_good() -> None:
     with pytest.raises(EngineLost, match="did not accept the call's profile: Bad voice") as lost:
         line.refuses("invalid_value", update["event_id"], "Bad voice.")
     assert lost.value.fatal
+
+
+@pytest.mark.parametrize(
+    ("problem", "words", "fatal"),
+    [
+        ({"type": "server_error"}, "could not begin", False),
+        ({"code": "rate_limit_exceeded"}, "could not begin", False),
+        ({"code": "invalid_value", "param": "session.audio.input.format"}, "no telephone sound", True),
+        ({"message": "session.input_audio_format cannot be set."}, "no telephone sound", True),
+    ],
+)
+def test_settings_that_were_not_taken_say_why(problem: dict[str, str], words: str, fatal: bool) -> None:
+    line = Line(ready=False)
+    line.wire.open()
+    (update,) = line.take()
+    with pytest.raises(EngineLost, match=words) as lost:
+        line.raw(json.dumps({"type": "error", "error": problem | {"event_id": update["event_id"]}}))
+    assert lost.value.fatal is fatal
+
+
+def test_an_error_that_is_about_nothing_of_ours_is_no_end_before_the_session_is_ready() -> None:
+    line = Line(ready=False)
+    line.wire.open()
+    line.raw('{"type":"error","error":{"type":"invalid_request_error","message":"No noise reduction here."}}')
+    line.told("session.updated", session={"type": "realtime"})
+    assert [type(event) for event in line.events] == [Trouble, Ready]
+
+
+# ── peers that speak the beta ─────────────────────────────────────────────────────────────
+
+
+BETA = {"id": "s", "modalities": ["audio", "text"], "input_audio_format": "pcm16", "output_audio_format": "pcm16"}
+MULAW = {"input_audio_format": "g711_ulaw", "output_audio_format": "g711_ulaw"}
+
+
+class BetaLine(Line):
+    """A peer that speaks the beta: it shows so at once, and was sent its settings in its own shape then."""
+
+    def __init__(self, **session: Any) -> None:
+        super().__init__(ready=False)
+        self.wire.open()
+        (self.todays,) = self.take()
+        self.beta_told("session.created", session=BETA | session)
+        ((_, update),) = self.wire.take()
+        self.update = json.loads(update)
+
+    def beta_told(self, name: str, **fields: Any) -> None:
+        self.raw(json.dumps({"type": name, "event_id": "e", **fields}))
+
+    def beta_take(self) -> list[dict[str, Any]]:
+        return [json.loads(text) for _, text in self.wire.take()]
+
+    def complains(self, message: str, event_id: str | None = None) -> None:
+        error = {"type": "invalid_request_error", "message": message, "event_id": event_id}
+        self.beta_told("error", error=error)
+
+
+def test_a_peer_that_speaks_the_beta_is_spoken_to_in_it() -> None:
+    line = BetaLine()
+    assert line.update["session"]["input_audio_format"] == "g711_ulaw"
+    assert line.update["session"]["input_audio_transcription"] == {"model": "whisper-1"}
+    line.wire.recall([Remembered(Role.AI, "Hello.")])
+    line.wire.answer_now(line.now_ms)
+    line.beta_told("session.created", session=BETA)
+    line.complains("Unknown parameter: 'session.audio.input.format'.", line.todays["event_id"])
+    line.complains("Specifying `session.turn_detection.prefix_padding_ms` is not supported.")
+    assert line.taken_events() == [Trouble("invalid_request_error")] * 2
+    line.beta_told("session.updated", session=BETA | MULAW | {"model": "local"})
+    assert line.taken_events() == [Ready("local")]
+    item, answer = line.beta_take()
+    assert answer["type"] == "response.create"
+    assert item["item"]["content"] == [{"type": "text", "text": "Hello."}]
+    line.beta_told("response.created", response={"id": "r1"})
+    line.speaks(100, beta=True)
+    place = {"response_id": "r1", "item_id": "i1"}
+    line.beta_told("response.audio_transcript.delta", **place, delta="Go on.")
+    line.beta_told("response.audio_transcript.done", **place, transcript="Go on.")
+    line.beta_told("response.audio.done", **place)
+    usage = {
+        "total_tokens": 30,
+        "input_tokens_details": {"audio_tokens": 10},
+        "output_tokens_details": {"audio_tokens": 20},
+    }
+    line.beta_told("response.done", response={"id": "r1", "status": "completed", "usage": usage})
+    assert line.heard == {"i1": 100}
+    assert line.taken_events() == [
+        ReplyStarted("r1", ReplyKind.ANSWER),
+        ReplyWords("r1", "i1", "Go on."),
+        ReplyWordsDone("r1", "i1", "Go on."),
+        SpeechDone("i1"),
+        ReplyDone("r1", ReplyKind.ANSWER, "completed", "", True, 30, 0.0016),
+    ]
+    line.wire.may_answer(False)
+    assert line.beta_take()[0]["session"]["turn_detection"]["create_response"] is False
+    assert not line.wire.unknown
+
+
+def test_a_peer_that_gives_no_metadata_back_still_says_what_was_asked_of_it() -> None:
+    line = BetaLine()
+    line.beta_told("session.updated", session=BETA | MULAW)
+    line.taken_events()
+    line.wire.say("Your parcel is in Leeds.", "c1", line.now_ms)
+    line.beta_told("response.created", response={"id": "r1"})
+    assert last(line) == ReplyStarted("r1", ReplyKind.SAY, "c1")
+    line.beta_told("response.done", response={"id": "r1"})
+    line.beta_told("response.created", response={"id": "r2"})
+    assert last(line) == ReplyStarted("r2", ReplyKind.ANSWER)
+
+
+def test_a_beta_peers_own_transcriber_is_kept() -> None:
+    line = BetaLine(input_audio_transcription={"model": "Systran/faster-whisper-small"})
+    assert "input_audio_transcription" not in line.update["session"]
+
+
+def test_a_beta_peer_that_says_nothing_of_its_sound_is_believed_to_carry_ours() -> None:
+    line = BetaLine()
+    line.beta_told("session.updated", session={"id": "s", "modalities": ["audio"]})
+    assert isinstance(last(line), Ready)
+
+
+def test_a_beta_peer_without_telephone_sound_is_no_use() -> None:
+    """It may say so, or just go on with its own."""
+    with pytest.raises(EngineLost, match="no telephone sound") as lost:
+        BetaLine().complains("Specifying `session.input_audio_format` is not supported.")
+    assert lost.value.fatal
+    line = BetaLine()
+    line.beta_told("session.updated", session=BETA)
+    assert not line.wire.ready
+    with pytest.raises(EngineLost, match="no telephone sound"):
+        line.beta_told("session.updated", session=BETA)
 
 
 # ── hearing ───────────────────────────────────────────────────────────────────────────────
@@ -947,7 +1096,7 @@ def test_errors_that_no_second_try_helps(line: Line, code: str) -> None:
 def test_the_end_of_a_session_is_no_reason_to_give_up(line: Line, code: str | None, message: str) -> None:
     with pytest.raises(EngineLost) as lost:
         line.refuses(code, message=message)
-    assert not lost.value.fatal
+    assert lost.value.expired and not lost.value.fatal
 
 
 def test_other_errors_are_told_and_the_session_goes_on(line: Line) -> None:
@@ -958,25 +1107,72 @@ def test_other_errors_are_told_and_the_session_goes_on(line: Line) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "fatal"),
-    [(401, True), (403, True), (404, True), (429, True), (400, True), (302, False), (0, False), (500, False)],
+    ("status", "body", "fatal"),
+    [
+        (401, '{"error":{"code":"insufficient_quota"}}', True),
+        (402, "", True),
+        (403, '{"error":{"code":"unsupported_country_region_territory"}}', True),
+        (404, "", True),
+        (429, "", True),
+        (429, '{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}', True),
+        (429, '{"error":{"code":"rate_limit_exceeded"}}', False),
+        (400, '{"error":{"code":"model_not_found"}}', True),
+        (302, "", False),
+        (0, "", False),
+        (408, "", False),
+        (500, "", False),
+        (503, "insufficient_quota", False),
+    ],
 )
-def test_refused_handshakes_say_what_to_do(status: int, fatal: bool) -> None:
-    lost = told.refused(status)
+def test_refused_handshakes_say_what_to_do(status: int, body: str, fatal: bool) -> None:
+    lost = told.refused(status, body)
     assert lost.fatal is fatal and str(lost).endswith(".")
+
+
+def test_a_refused_key_is_called_so_whatever_else_is_said() -> None:
+    assert "OPENAI_API_KEY" in str(told.refused(401, "insufficient_quota"))
+    assert "credit" in str(told.refused(429, "insufficient_quota"))
+    assert "country" in str(told.refused(403, "unsupported_country_region_territory"))
 
 
 @pytest.mark.parametrize(
     ("code", "reason", "fatal"),
     [
-        (1006, "", False),
+        *((code, "", False) for code in (1000, 1001, 1002, 1005, 1006, 1009, 1011, 1012, 1013, 1015, 4000)),
+        *((code, "", True) for code in (1003, 1007, 1008, 1010)),
         (1001, "session_expired", False),
         (3000, "invalid_request_error.invalid_api_key", True),
         (4000, "invalid_request_error.beta_api_shape_disabled", True),
+        (4000, "invalid_request_error.something_new", True),
+        (4000, "server_error", False),
     ],
 )
 def test_closed_sockets_say_what_it_means(code: int, reason: str, fatal: bool) -> None:
-    assert told.closed(code, reason).fatal is fatal
+    lost = told.closed(code, reason)
+    assert lost.fatal is fatal
+    assert lost.expired is (reason == "session_expired")
+
+
+# ── signs of life ─────────────────────────────────────────────────────────────────────────
+
+
+def test_something_is_due_while_a_reply_was_asked_for_or_runs(line: Line) -> None:
+    assert not line.wire.waits(line.now_ms)
+    line.wire.say("One.", "c1", line.now_ms)
+    assert line.wire.waits(line.now_ms)
+    line.begins(kind="say", request="c1")
+    assert line.wire.waits(line.now_ms)
+    line.ends()
+    assert not line.wire.waits(line.now_ms)
+
+
+def test_something_is_due_when_the_caller_has_spoken_and_may_be_answered(line: Line) -> None:
+    line.caller_starts()
+    assert not line.wire.waits(line.now_ms)
+    line.caller_stops()
+    assert line.wire.waits(line.now_ms + 999) and not line.wire.waits(line.now_ms + 1000)
+    line.wire.may_answer(False)
+    assert not line.wire.waits(line.now_ms)
 
 
 def test_prices_are_found_by_the_longest_name() -> None:
@@ -1013,3 +1209,16 @@ def test_what_was_said_before_becomes_items_of_the_conversation(line: Line) -> N
     assert items[1]["call_id"] == items[2]["call_id"] and items[1]["name"] == "find_parcel"
     assert items[3]["content"] == [{"type": "output_text", "text": "It is in Leeds."}]
     assert "I am Ann." in items[4]["content"][0]["text"]
+
+
+def test_an_ai_that_takes_over_knows_all_before_it_is_asked_to_answer() -> None:
+    line = Line(ready=False)
+    line.wire.recall([Remembered(Role.CALLER, "Where is my parcel?"), Remembered(Role.AI, "")])
+    line.wire.answer_now(line.now_ms)
+    line.wire.hear(FRAME, 0)
+    line.wire.open()
+    line.take()
+    line.told("session.updated", session={"type": "realtime"})
+    assert line.names() == ["conversation.item.create", "input_audio_buffer.append", "response.create"]
+    line.begins(kind="answer")
+    assert last(line) == ReplyStarted("r1", ReplyKind.ANSWER)

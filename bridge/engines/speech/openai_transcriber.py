@@ -103,6 +103,8 @@ class OpenAITranscriber:
     def _tick(self) -> None:
         if asyncio.get_running_loop().time() - self._heard_s > PAUSE_S:
             self._send(self.wire.pause())
+        if not self.wire.settled:
+            self._session.probe()
 
     def _send(self, message: bytes | None) -> None:
         if message is not None:

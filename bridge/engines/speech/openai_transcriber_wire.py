@@ -18,7 +18,8 @@ import msgspec
 from bridge.audio import BYTES_PER_MS, peak, silence
 from bridge.engines import EngineLost
 from bridge.engines import openai_messages as told
-from bridge.engines.openai_wire import KEPT_NAMES, PREFIX_MS, SILENCE_MS, TRANSCRIBER, UNREADABLE
+from bridge.engines.openai_settings import PREFIX_MS, SILENCE_MS, TRANSCRIBER
+from bridge.engines.openai_wire import KEPT_NAMES, UNREADABLE
 from bridge.engines.speech import Words
 
 KEPT_MS = 10_000
