@@ -9,13 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
-
-import msgspec
 
 from bridge.rehearsal.scenario import Reply, ToolUse
 from bridge.rehearsal.speech import sentences
+from bridge.templates import result_told
 
 GUIDANCE = "Guidance from your supervisor, not to be read out:"
 _EXACTLY = re.compile(r'^Say exactly, word for word, nothing else: "(.*)"\s*$', re.DOTALL)
@@ -27,12 +24,6 @@ _SAID_TO_CALLER = re.compile(
 _COLLEAGUE_TOLD = re.compile(r"colleague (?:tells|told) you: (.+?)(?= Go on | Do not greet |$)", re.DOTALL)
 _HOLD_OVER = re.compile(r"^The caller was on hold\b")
 _NO_WORDS = re.compile(r"\[.*?\]")
-_SLOT = re.compile(r"\{([^|}]*)\|([^}]*)\}")
-_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}):(\d{2})")
-_NO = re.compile(
-    r"(refused|denied|expired|failed|error|not|no|cannot|the tool|there is no|the arguments)\b", re.IGNORECASE
-)
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 HELLO = "Hello. How can I help you?"
 GO_ON = "How else can I help you?"
@@ -167,7 +158,7 @@ class Mind:
                 return Plan(f"{OF_COURSE} {told[1]}")
         waiting, self._waiting = self._waiting, _Waiting()
         parts = waiting.notes[-1:] or ([THANKS] if waiting.held else [])
-        parts += [_with_result(tool, output) for tool, output in waiting.results]
+        parts += [result_told(tool.then, tool.failed, output) for tool, output in waiting.results]
         tool = None
         if waiting.heard:
             says, tool = self._answer(waiting.heard, tools)
@@ -216,64 +207,6 @@ def unsaid(text: str, heard: float) -> str:
         if at > heard * (len(text) + 1) + 1:
             left.append(sentence)
     return " ".join(left)
-
-
-def filled(template: str, result: Any) -> str:
-    """A text with its slots ``{path|otherwise}`` filled from a tool's result; ``otherwise`` if it has no such value."""
-
-    def value(match: re.Match[str]) -> str:
-        found = result
-        for key in match[1].split("."):
-            match found:
-                case dict() if key in found:
-                    found = found[key]
-                case list() if key == "count":
-                    found = len(found)
-                case list() if key.isdigit() and int(key) < len(found):
-                    found = found[int(key)]
-                case _:
-                    return match[2]
-        return _spoken(found) or match[2]
-
-    return _SLOT.sub(value, template)
-
-
-def _spoken(value: object) -> str:
-    match value:
-        case bool() | None | dict() | list():
-            return ""
-        case int() if 0 <= value < len(_NUMBERS):
-            return _NUMBERS[value]
-        case float() if value.is_integer():
-            return str(int(value))
-        case str() if time := _TIME.match(value):
-            return _time(date.fromisoformat(time[1]), int(time[2]), int(time[3]))
-        case _:
-            return str(value)
-
-
-def _time(day: date, hour: int, minute: int) -> str:
-    """As one says it: "Thursday at half past nine", "Tuesday at three in the afternoon"."""
-    spoken_hour = _NUMBERS[(hour + (minute == 45) - 1) % 12 + 1]
-    part = {0: "{}", 15: "a quarter past {}", 30: "half past {}", 45: "a quarter to {}"}.get(
-        minute, f"{{}} {minute:02}"
-    )
-    when = "" if hour < 12 else " in the afternoon" if hour < 18 else " in the evening"
-    return f"{day:%A} at {part.format(spoken_hour)}{when}"
-
-
-def _with_result(tool: ToolUse, output: str) -> str:
-    try:
-        result = msgspec.json.decode(output)
-    except msgspec.DecodeError:
-        result = output
-    match result:
-        case {"error": _} | {"ok": False}:
-            return tool.failed
-        case str() if _NO.match(result):
-            return tool.failed
-        case _:
-            return filled(tool.then, result)
 
 
 def _handed_back(news: str, said: str) -> str:

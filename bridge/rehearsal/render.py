@@ -19,6 +19,7 @@ import msgspec
 from bridge.rehearsal import mind, scenario
 from bridge.rehearsal.clips import AI_VOICE, AUDIO_FILE, FOLDER, LIST_FILE, Entry
 from bridge.rehearsal.speech import clip, sentences
+from bridge.templates import filled
 from bridge.wav import samples_from_wav
 
 PROFILES = FOLDER.parent / "profiles"
@@ -32,9 +33,7 @@ def texts() -> list[tuple[str, str]]:
     for name in scenario.names():
         script = scenario.script(name)
         needed |= dict.fromkeys((script.voice, text) for text in script.caller_texts())
-        needed |= dict.fromkeys(
-            _ai(mind.filled(text, None)) for whole in script.ai_texts() for text in sentences(whole)
-        )
+        needed |= dict.fromkeys(_ai(filled(text, None)) for whole in script.ai_texts() for text in sentences(whole))
     for path in sorted(PROFILES.glob("*.toml")):
         first_line = tomllib.loads(path.read_text("utf-8")).get("first_line", "")
         needed |= dict.fromkeys(_ai(text) for text in sentences(first_line))

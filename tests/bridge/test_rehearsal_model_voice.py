@@ -14,7 +14,7 @@ from bridge.audio import LINEAR, decode, encode, silence
 from bridge.rehearsal import mind, scenario
 from bridge.rehearsal.clips import AI_VOICE, shipped
 from bridge.rehearsal.ear import Ear, Lines, Started, Stopped, Vad
-from bridge.rehearsal.mind import Heard, Mind, filled, unsaid
+from bridge.rehearsal.mind import Heard, Mind, unsaid
 from bridge.rehearsal.render import texts
 from bridge.rehearsal.scenario import Reply, ToolUse
 from bridge.rehearsal.speech import babble, clip, sentences, word_starts
@@ -257,27 +257,6 @@ def test_silence_lasts_no_seconds() -> None:
 
 TOOL = ToolUse("look", {}, then="There are {found.count|some}.", failed="That failed.", without="I cannot look.")
 LINES = [Reply("How many?", b"", "Let me look.", TOOL), Reply("Hello.", b"", "Good day. What is it?")]
-
-
-@pytest.mark.parametrize(
-    ("template", "result", "text"),
-    [
-        ("{found.count|some} left", {"found": [1, 2]}, "two left"),
-        ("{found.0.amount|48}", {"found": [{"amount": 31.0}]}, "31"),
-        ("{amount|48}", {"amount": 31.5}, "31.5"),
-        ("{found.7|none}", {"found": []}, "none"),
-        ("{at|then}", {"at": "2026-11-26 10:00"}, "Thursday at ten"),
-        ("{at|then}", {"at": "2026-11-24 15:15"}, "Tuesday at a quarter past three in the afternoon"),
-        ("{at|then}", {"at": "2026-11-24T18:45"}, "Tuesday at a quarter to seven in the evening"),
-        ("{at|then}", {"at": "2026-11-24 00:30"}, "Tuesday at half past twelve"),
-        ("{at|then}", {"at": "2026-11-24 09:20"}, "Tuesday at nine 20"),
-        ("{count|12}", {"count": 40}, "40"),
-        ("{ok|yes}", {"ok": True}, "yes"),
-        ("{a.b|no}", "text", "no"),
-    ],
-)
-def test_results_are_spoken_as_people_say_them(template: str, result: object, text: str) -> None:
-    assert filled(template, result) == text
 
 
 def test_what_the_caller_did_not_hear_is_known_by_sentences() -> None:
