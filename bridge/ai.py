@@ -250,8 +250,10 @@ class AI:
                 self._saying.ai_paused()
             case engines.ReplyDone():
                 self._reply_done(event)
-            case engines.ToolAsked(tool_id=tool_id, name=name, arguments=arguments):
-                live.start(self._run_tool(tool_id, name, arguments))
+            case engines.ToolAsked(tool_id=tool_id, name=name, arguments=arguments, shown=shown):
+                live.start(self._run_tool(tool_id, name, arguments, shown or arguments))
+            case engines.KeysMasked(masked=masked):
+                live.keys_masked = masked
             case engines.Used(tokens=tokens, cost_usd=cost_usd, vendor=vendor):
                 picture.used(tokens, cost_usd, vendor)
             case engines.Reached(step=step, vendor=vendor, at_ms=at_ms):
@@ -293,7 +295,7 @@ class AI:
             if self._empty_replies >= EMPTY_REPLIES:
                 picture.need("silent", "the AI answers without a word")
 
-    async def _run_tool(self, tool_id: str, name: str, arguments: str) -> None:
+    async def _run_tool(self, tool_id: str, name: str, arguments: str, shown: str) -> None:
         live, engine = self._live, self._live.engine
         started_ms = live.now_ms()
         view = ToolView(
@@ -301,7 +303,7 @@ class AI:
             tool_id=tool_id,
             order=live.picture.transcript.next_order(),
             name=name,
-            arguments=arguments,
+            arguments=shown,
             state=ToolState.RUNNING,
             start_ms=round(started_ms),
         )

@@ -118,6 +118,8 @@ class Caller:
 
     def _overhear(self, at_ms: int, audio: bytes) -> None:
         """For those who listen: the caller's frame, and what the caller heard until now."""
+        if self._live.keys_masked:
+            audio = silence(len(audio) // BYTES_PER_MS)
         for ear in self.ears.values():
             ear(Side.CALLER, at_ms, audio, "")
         if self._live.line is not None:
@@ -126,11 +128,21 @@ class Caller:
     # ── keys ──
 
     def _key_pressed(self, key: str) -> None:
-        """Keys are told of together, so that a card's number is known for one before any of it is shown."""
-        self._keys += key
+        """The engine has it at once. Others are told of keys together: a card's number is known before it is shown."""
+        live = self._live
+        self._keys += keypad.MASK if live.keys_masked else key
+        if live.engine is not None and not live.call.private:
+            if live.engine_takes_keys and live.call.floor is Floor.AI:
+                self._cut_by_key()
+            live.engine.key(key)
         if self._keys_timer is not None:
             self._keys_timer.cancel()
         self._keys_timer = self._live.later(KEYS_PAUSE_S, self.enter_keys)
+
+    def _cut_by_key(self) -> None:
+        """Who knows the menu need not hear it out; that is no sign of trouble, as talking over an AI may be."""
+        self._live.apply(calls.CallerSpoke())
+        self._live.picture.met("barge-ins")
 
     def enter_keys(self) -> None:
         """What was pressed until now is one entry."""
@@ -143,7 +155,11 @@ class Caller:
         live = self._live
         shown = keypad.masked(keys, live.call.private)
         live.picture.keys(Party.CALLER, shown, live.now_ms())
-        if live.engine is None or shown != keys or live.call.phase is not Phase.LIVE:
+        if live.engine is None or live.call.phase is not Phase.LIVE:
+            return
+        if live.engine_takes_keys or keypad.MASK in shown:
+            return
+        if keypad.MASK in keys:
             return
         live.engine.tell(f"The caller pressed keys on the keypad: {' '.join(keys)}")
         if live.call.floor is Floor.AI:
@@ -175,7 +191,8 @@ class Caller:
                 audio += frames[index][1]
                 index += 1
             self._heard_ms = start_ms + len(audio) // BYTES_PER_MS
-            if self._live.call.private:
+            if self._live.call.private or self._live.keys_masked:
+                # A carrier may leave the tones of the keys in the sound.
                 audio = silence(len(audio) // BYTES_PER_MS)
             else:
                 self._live.picture.waveform.add_caller(start_ms, audio)

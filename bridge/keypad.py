@@ -48,6 +48,10 @@ def is_card(keys: str) -> bool:
     return (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
 
 
+MASK = "•"
+"""Stands for a key that nobody may see."""
+
+
 def masked(keys: str, private: bool) -> str:
-    """As they may be shown, written down and told to an AI."""
-    return "•" * len(keys) if private or is_card(keys) else keys
+    """As they may be shown, written down and told to an AI. One that is masked already masks its entry."""
+    return MASK * len(keys) if private or MASK in keys or is_card(keys) else keys

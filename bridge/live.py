@@ -27,6 +27,8 @@ class Live:
     """apply: turns the call's machines and carries out what they say. broke: hears of a fault of ours.
 
     stream, line and recorder are there from the start of the media stream on, engine from its opening.
+    engine_takes_keys: it acts on the caller's keys by itself. keys_masked: nobody may see those pressed
+    now; so it is before a PIN is asked for, too.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Live:
         self.awaited: Callable[[], bool] = lambda: False
         """Whether the caller waits for an engine that is only being opened."""
 
+        self.engine_takes_keys = False
+        self.keys_masked = profile.pin is not None
         self.loop = asyncio.get_running_loop()
         self.zero_s = self.loop.time()
         self._tasks: asyncio.TaskGroup | None = None

@@ -45,6 +45,7 @@ class Sitter:
         self.name = name
         self.engine = engine
         self.is_ready = False
+        self.takes_keys = False
         self.wanted_ms: float | None = None
         """When an operator asked for it."""
 
@@ -105,6 +106,7 @@ class Seat:
     def ring(self) -> None:
         """No engine is left: operators are asked to come."""
         live = self._live
+        live.keys_masked = live.engine_takes_keys = False
         live.picture.need("engine", "no AI is left: take over")
         self._ring_over_ms = live.now_ms() + (live.house.ring_s * 1000 if live.house.is_watched() else 0)
 
@@ -167,7 +169,9 @@ class Seat:
 
     def _is_ready(self, sitter: Sitter, ready: Ready) -> None:
         live, now_ms = self._live, self._live.now_ms()
-        sitter.is_ready = True
+        sitter.is_ready, sitter.takes_keys = True, ready.takes_keys
+        if sitter is self._sitter:
+            live.engine_takes_keys = ready.takes_keys
         live.house.engine_ready(ready.model)
         if sitter is self._coming and self._sitter is not None and self._sitter.is_ready:
             self._plan_roll(ready)
@@ -221,6 +225,8 @@ class Seat:
         live = self._live
         sitter.on_speech = self._ai.on_speech
         live.engine = sitter.engine
+        live.engine_takes_keys = sitter.takes_keys
+        live.keys_masked = sitter.name == PIN
         live.picture.engine = sitter.name
         if memory := self._memory():
             sitter.engine.recall(memory)

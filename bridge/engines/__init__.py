@@ -70,10 +70,14 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Connected and configured. expires_unix_ms: when the peer will end the session, if it says."""
+    """Connected and configured. expires_unix_ms: when the peer will end the session, if it says.
+
+    takes_keys: it acts on the caller's keys by itself, so that nobody tells it of them in words.
+    """
 
     model: str
     expires_unix_ms: int | None = None
+    takes_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +171,15 @@ class ReplyDone:
 
 @dataclass(frozen=True, slots=True)
 class ToolAsked:
-    """The AI wants a tool run; answer each with `Engine.answer_tool`. arguments: JSON text."""
+    """The AI wants a tool run; answer each with `Engine.answer_tool`. arguments: JSON text.
+
+    shown: the same as it may be seen and written down, "" when that makes no difference.
+    """
 
     tool_id: str
     name: str
     arguments: str
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,3 +46,4 @@ def test_cards_and_private_keys_are_masked() -> None:
     assert keypad.masked(CARD, False) == "\u2022" * 16
     assert keypad.masked("12", True) == "\u2022\u2022"
     assert keypad.masked("12", False) == "12"
+    assert keypad.masked("\u20222", False) == "\u2022\u2022"
