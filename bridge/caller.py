@@ -51,6 +51,7 @@ class Caller:
         self._backlog_until_ms = 0.0
         self._keys_lately = 0
         self._keys = ""
+        self._keys_taken = False
         self._keys_timer: asyncio.TimerHandle | None = None
 
     def from_carrier(self, text: str) -> None:
@@ -132,7 +133,8 @@ class Caller:
         live = self._live
         self._keys += keypad.MASK if live.keys_masked else key
         if live.engine is not None and not live.call.private:
-            if live.engine_takes_keys and live.call.floor is Floor.AI:
+            if live.engine_takes_keys:
+                self._keys_taken = True
                 self._cut_by_key()
             live.engine.key(key)
         if self._keys_timer is not None:
@@ -150,6 +152,7 @@ class Caller:
             self._keys_timer.cancel()
             self._keys_timer = None
         keys, self._keys = self._keys, ""
+        taken, self._keys_taken = self._keys_taken, False
         if not keys:
             return
         live = self._live
@@ -157,9 +160,7 @@ class Caller:
         live.picture.keys(Party.CALLER, shown, live.now_ms())
         if live.engine is None or live.call.phase is not Phase.LIVE:
             return
-        if live.engine_takes_keys or keypad.MASK in shown:
-            return
-        if keypad.MASK in keys:
+        if taken or keypad.MASK in shown:
             return
         live.engine.tell(f"The caller pressed keys on the keypad: {' '.join(keys)}")
         if live.call.floor is Floor.AI:

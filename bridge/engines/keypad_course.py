@@ -20,6 +20,7 @@ import msgspec
 from bridge.engines import Destination
 from bridge.engines.keypad_menu import AGAIN, AI, HANG_UP, MAIN, OPERATOR, Action, Collect, Menu
 from bridge.engines.pin_gate import Gate
+from bridge.keypad import MASK, is_card
 from bridge.templates import filled, result_told
 
 DONE_KEY, CLEAR_KEY = "#", "*"
@@ -28,8 +29,6 @@ DONE_KEY, CLEAR_KEY = "#", "*"
 MOST_PIN_DIGITS = 12
 LEAVING_MS = 1500
 """How long the end is still put off when the words before it were cut short."""
-
-MASK = "•"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run this tool. arguments: JSON text; shown: the same with masked entries masked."""
+    """Run this tool. arguments: JSON text; shown: the same with masked entries, and cards' numbers, masked."""
 
     name: str
     arguments: str = field(repr=False)
@@ -200,6 +199,7 @@ class Course:
             return self._go(action.go, text)
         self._asked = action
         hidden = {name for name, entry in self._menu.entries().items() if entry.masked}
+        hidden |= {name for name, digits in self._entered.items() if is_card(digits)}
         shown = {name: MASK * len(digits) if name in hidden else digits for name, digits in self._entered.items()}
         run = Run(
             action.tool.name,

@@ -1,7 +1,7 @@
 """Renders the voices of the rehearsal: `python -m bridge.rehearsal.render`.
 
-Speaks every line of `resources/scenarios`, the first lines of `resources/profiles` and the AI's
-stock phrases with flite (Debian: `apt install flite`) and packs them into `resources/voices`.
+Speaks every line of `resources/scenarios` and `resources/menus`, the first lines of `resources/profiles`
+and the AI's stock phrases with flite (Debian: `apt install flite`) and packs them into `resources/voices`.
 Run it after changing a text. A voice is a flite voice, or ``name@factor`` for the same voice with
 its pitch and timbre scaled.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from bridge import menus
 from bridge.rehearsal import mind, scenario
 from bridge.rehearsal.clips import AI_VOICE, AUDIO_FILE, FOLDER, LIST_FILE, Entry
 from bridge.rehearsal.speech import clip, sentences
@@ -37,6 +38,8 @@ def texts() -> list[tuple[str, str]]:
     for path in sorted(PROFILES.glob("*.toml")):
         first_line = tomllib.loads(path.read_text("utf-8")).get("first_line", "")
         needed |= dict.fromkeys(_ai(text) for text in sentences(first_line))
+    for menu in menus.load().values():
+        needed |= dict.fromkeys(_ai(text) for whole in menu.texts() for text in sentences(filled(whole, None)))
     needed |= dict.fromkeys(_ai(text) for whole in mind.STOCK for text in sentences(whole))
     return list(needed)
 
