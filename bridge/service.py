@@ -143,8 +143,11 @@ async def open_bridge(
             voice=settings.openai_speech_voice,
         )
         stack.push_async_callback(voice.close)
-        house = _house(settings, journal, writer, rest, work, voice, folder, lambda: switchboard)
+        catalogue = Catalogue(settings, voice)
         profiles = profiles or Profiles.load()
+        for profile in profiles:
+            catalogue.check(profile)
+        house = _house(settings, catalogue, journal, writer, rest, work, voice, folder, lambda: switchboard)
         load = Load()
         switchboard = Switchboard(
             house,
@@ -208,6 +211,7 @@ async def _end_calls(switchboard: Switchboard) -> None:
 
 def _house(
     settings: Settings,
+    catalogue: Catalogue,
     journal: Journal,
     writer: recording.Writer,
     rest: TwilioRest,
@@ -257,7 +261,7 @@ def _house(
 
     return House(
         journal=journal,
-        engine=Catalogue(settings, voice).engine,
+        engine=catalogue.engine,
         is_watched=lambda: bool(switchboard().watchers),
         recorder=recorder,
         hang_up=rest.hang_up,

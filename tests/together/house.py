@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace as with_
 
 from bridge.audio import FRAME_BYTES, LOUDNESS, SILENCE_BYTE
-from bridge.profiles import Profiles
+from bridge.profiles import PinGate, Profiles
 from bridge.rehearsal import scenario as scenarios
 from bridge.rehearsal.carrier import Company
 from bridge.rehearsal.line import Line
@@ -84,8 +84,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(home: Path, engines: tuple[Any, ...] = ("openai",), **changes: Any) -> AsyncIterator[House]:
-    """engines: those of every profile, the first and what follows it. changes: of the bridge's settings."""
+async def open_house(
+    home: Path, engines: tuple[Any, ...] = ("openai",), pin: PinGate | None = None, **changes: Any
+) -> AsyncIterator[House]:
+    """engines: those of every profile, the first and what follows it; pin: every profile's gate.
+
+    changes: of the bridge's settings.
+    """
     async with AsyncExitStack() as stack:
         company = await stack.enter_async_context(
             Company("AC" + "5" * 32, "the-auth-token", NUMBERS, ring_ms=0, say_ms_per_char=0, calls_per_second=100)
@@ -100,7 +105,9 @@ async def open_house(home: Path, engines: tuple[Any, ...] = ("openai",), **chang
             model_url=model.url,
         )
         rehearsal = InThisLoop(company)
-        profiles = Profiles([with_(profile, engine=engines[0], then=engines[1:]) for profile in Profiles.load()])
+        profiles = Profiles(
+            [with_(profile, engine=engines[0], then=engines[1:], pin=pin) for profile in Profiles.load()]
+        )
         bridge = await stack.enter_async_context(open_bridge(replace(settings, **changes), rehearsal, profiles))
         yield House(company, model, bridge, home, rehearsal)
 

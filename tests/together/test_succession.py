@@ -10,6 +10,7 @@ import pytest
 from bridge import control, filler
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, MarkerKind, Party, Phase, TurnState, Verb
+from bridge.profiles import PinGate
 from bridge.rehearsal.line import Line
 from bridge.rehearsal.model import Faults
 
@@ -178,3 +179,54 @@ async def test_a_caller_who_waits_for_long_hears_that_somebody_is_there(
         line.hang_up()
         await settled(house, desk, line)
     assert any(is_loud(bytes(line.heard)))
+
+
+async def test_a_menu_takes_over_where_the_ai_cannot_be_had(home: Path) -> None:
+    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
+        house.model.faults = Faults(refuse_status=401)
+        line = await house.call()
+        await live(desk)
+        await desk.until(lambda store: any("Press 1 to wait for a person" in text for text in desk.texts()))
+        assert (desk.call().view.engine, desk.call().view.phase) == ("keypad", Phase.LIVE)
+        await desk.until(lambda store: any("cannot be reached" in text for text in desk.texts()))
+        line.press("1")
+        await desk.until(lambda store: desk.call().view.floor is Floor.HOLD)
+        assert await desk.do(control.TakeOver, call_id=desk.call().view.call_id) == ""
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_menu_takes_over_in_the_middle_of_a_call_and_the_ai_can_come_back(home: Path) -> None:
+    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await greeted(desk)
+        house.model.faults = Faults(refuse_status=401)
+        await house.ai.leave(1011, "the AI fell over")
+        await desk.until(lambda store: any("cannot be reached any more" in text for text in desk.texts()))
+        house.model.faults = Faults()
+        assert await desk.do(control.Swap, call_id=call_id, engine="openai") == ""
+        await desk.until(lambda store: desk.call().view.engine == "openai")
+        await answered(house, desk, line, 0)
+        assert greetings(desk) == 1
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_pin_is_asked_for_before_the_ai_and_stands_nowhere(home: Path) -> None:
+    pin = PinGate(setting="CORDBOARD_PIN_TEST")
+    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
+        line.press("0815")
+        await desk.until(lambda store: any("•" in text for text in desk.texts()))
+        await desk.until(lambda store: desk.call().view.activity == "Listening")
+        line.press("4711")
+        await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
+        assert house.ai.settings.value["type"] == "realtime"
+        line.hang_up()
+        await settled(house, desk, line)
+        assert house.bridge.switchboard.house.journal.flush()
+        kept = b"".join(path.read_bytes() for path in home.rglob("*.sqlite*"))
+        assert b"4711" not in kept and b"0815" not in kept
