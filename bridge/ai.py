@@ -149,6 +149,11 @@ class AI:
 
     # ── every tick ──
 
+    def played(self, item_id: str) -> None:
+        """An item was heard to its end."""
+        if self._live.engine is not None and voice_of(item_id) is Party.AI:
+            self._live.engine.played(item_id)
+
     def take_received(self) -> None:
         """Audio since the last time, to the transcript."""
         for item_id, count in self._received.items():

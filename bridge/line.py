@@ -52,6 +52,10 @@ class Line:
         self.unkept: set[str] = set()
         """Items that only the caller hears: tones that tell a card's number, or were pressed in a privacy hold."""
 
+        self.on_played: Callable[[str], None] = lambda item_id: None
+        """Hears that a finished item was heard to its end."""
+
+        self._finished: set[str] = set()
         self._stream = stream
         self._picture = picture
         self._recorder = recorder
@@ -89,6 +93,7 @@ class Line:
 
     def finish(self, item_id: str) -> None:
         """No more audio of this item will come."""
+        self._finished.add(item_id)
         mark = self.playout.finish(item_id)
         if mark:
             self._stream.send(self._out.mark(mark))
@@ -114,6 +119,7 @@ class Line:
             self._timer = None
         now_ms = self._now_ms()
         heard, cut = self.playout.cut(now_ms)
+        self._finished.clear()
         self._hear(heard)
         if clear and cut.needs_clear:
             self._stream.send(self._out.clear())
@@ -125,6 +131,10 @@ class Line:
     def advance(self) -> None:
         """Take note of what was heard since the last time."""
         self._hear(self.playout.advance(self._now_ms()))
+        if self._finished:
+            for item_id in [name for name in self._finished if not self.playout.holds(name)]:
+                self._finished.discard(item_id)
+                self.on_played(item_id)
         voice = voice_of(self.playout.playing)
         if voice is not self._picture.line_voice:
             self._picture.line_voice = voice

@@ -199,6 +199,10 @@ class Playout:
                 sent.offset_bytes += count
         return heard
 
+    def holds(self, item_id: str) -> bool:
+        """Whether any of this item is still to be heard, as of the last `advance`."""
+        return any(sent.item_id == item_id for sent in self._sent) or any(item_id == name for name, _ in self._waiting)
+
     def ahead_ms(self, now_ms: float) -> float:
         """How long the carrier will be busy with what was given so far."""
         return max(0.0, self._end_ms - now_ms) + self._waiting_bytes / BYTES_PER_MS

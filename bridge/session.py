@@ -86,6 +86,7 @@ class Session:
         live.stream = stream
         live.line = Line(stream, self.picture, live.recorder, live.now_ms, self._broke)
         live.line.ears = self.ears
+        live.line.on_played = self._ai.played
         try:
             async with asyncio.TaskGroup() as tasks:
                 live.begin_work(tasks)

@@ -328,3 +328,19 @@ def test_how_far_ahead_the_carrier_is() -> None:
     assert out.ahead_ms(0) == 500
     out.due(0)
     assert out.ahead_ms(100) == 400
+
+
+def test_an_item_is_held_until_all_of_it_was_heard() -> None:
+    out = Playout()
+    out.push("a", speech(1000))
+    out.push("b", speech(20))
+    out.due(0)
+    assert out.holds("a") and out.holds("b") and not out.holds("c")
+    carrier, now_ms = Carrier(out), 0
+    while out.holds("a"):
+        now_ms += 20
+        carrier.tick(now_ms)
+        out.advance(now_ms)
+    assert 1000 <= now_ms <= 1040 and out.holds("b")
+    out.cut(now_ms)
+    assert not out.holds("b")
