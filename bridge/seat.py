@@ -199,9 +199,10 @@ class Seat:
 
     def _go_on(self) -> None:
         """A successor that sits down in the middle of a call answers what is owed."""
-        if self._owed and self._sitter is not None:
-            self._sitter.engine.tell(INTERRUPTED)
-            self._sitter.engine.answer_now()
+        sitter = self._sitter
+        if sitter is not None and (self._owed or sitter.takes_keys):
+            sitter.engine.tell(INTERRUPTED)
+            sitter.engine.answer_now()
         self._owed = False
 
     # ── sitting down and getting up ──

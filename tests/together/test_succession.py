@@ -221,7 +221,7 @@ async def test_a_pin_is_asked_for_before_the_ai_and_stands_nowhere(home: Path) -
         await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
         line.press("0815")
         await desk.until(lambda store: any("•" in text for text in desk.texts()))
-        await desk.until(lambda store: desk.call().view.activity == "Listening")
+        await desk.until(lambda store: any("not the right PIN" in text for text in desk.texts()))
         line.press("4711")
         await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
         assert house.ai.settings.value["type"] == "realtime"
