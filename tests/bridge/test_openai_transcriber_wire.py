@@ -26,8 +26,8 @@ def voice(ms: int) -> bytes:
 class Desk(Words):
     """A session, and what it told."""
 
-    def __init__(self, *, ready: bool = True) -> None:
-        self.wire = TranscriberWire()
+    def __init__(self, *, ready: bool = True, model: str = "") -> None:
+        self.wire = TranscriberWire(model)
         self.told: list[tuple[Any, ...]] = []
         if ready:
             self.hears("session.updated", session={})
@@ -40,6 +40,9 @@ class Desk(Words):
 
     def failed(self, turn_id: str, reason: str) -> None:
         self.told.append(("failed", turn_id, reason))
+
+    def ended(self, turn_id: str, at_ms: int) -> None:
+        self.told.append(("ended", turn_id, at_ms))
 
     def hears(self, name: str, **fields: Any) -> list[bytes]:
         return self.wire.receive(json.dumps({"type": name, **fields}).encode(), self)
@@ -63,6 +66,12 @@ def test_the_session_is_configured_for_telephone_sound_and_finds_turns_by_itself
     assert session["audio"]["input"]["format"] == {"type": "audio/pcmu"}
     assert session["audio"]["input"]["transcription"] == {"model": "gpt-transcribe"}
     assert session["audio"]["input"]["turn_detection"]["type"] == "server_vad"
+
+
+@pytest.mark.parametrize(("language", "told"), [("", None), ("en", "en"), ("de-AT", "de"), ("EN-us", "en")])
+def test_the_language_is_told_if_it_is_known(language: str, told: str | None) -> None:
+    transcription = sent(TranscriberWire("", language).open())["session"]["audio"]["input"]["transcription"]
+    assert transcription.get("language") == told
 
 
 def test_sound_goes_out_as_it_is() -> None:
@@ -210,10 +219,98 @@ def test_a_turn_that_ended_by_itself_just_then_keeps_its_words() -> None:
 
 def test_a_pause_without_sound_ends_a_turn() -> None:
     desk = Desk()
-    assert desk.wire.pause() is None
-    assert Desk(ready=False).wire.pause() is None
+    assert desk.wire.muted() is None
+    assert Desk(ready=False).wire.muted() is None
     desk.turn("a")
-    assert b64decode(sent(desk.wire.pause())["audio"]) == silence(600)
+    assert desk.wire.pause() is None
+    assert b64decode(sent(desk.wire.muted())["audio"]) == silence(600)
+
+
+def test_the_end_of_a_turn_is_told_without_the_silence_that_showed_it() -> None:
+    desk = Desk()
+    desk.wire.hear(voice(3000), 10_000)
+    desk.turn("a")
+    desk.hears("input_audio_buffer.speech_stopped", item_id="a", audio_end_ms=2500)
+    desk.hears("input_audio_buffer.speech_stopped", item_id="b", audio_end_ms=2500)
+    assert desk.told == [("started", "a", 10_300), ("ended", "a", 12_000)]
+
+
+# ── models that leave turns to others ─────────────────────────────────────────────────────
+
+
+LIVE = "gpt-live-transcribe"
+
+
+def test_a_model_that_finds_no_turns_is_not_asked_to() -> None:
+    hears = sent(TranscriberWire(LIVE).open())["session"]["audio"]["input"]
+    assert hears["transcription"] == {"model": LIVE}
+    assert hears["turn_detection"] is None
+
+
+def test_its_words_come_while_they_are_spoken_and_are_final_after_the_pause() -> None:
+    desk = Desk(model=LIVE)
+    desk.wire.hear(silence(500), 10_000)
+    desk.wire.hear(voice(500), 10_500)
+    desk.hears(f"{TEXT}.delta", item_id="a", delta="Two")
+    desk.hears(f"{TEXT}.delta", item_id="a", delta=" tickets")
+    assert sent(desk.wire.pause()) == {"type": "input_audio_buffer.commit"}
+    assert desk.wire.pause() is None
+    desk.hears("input_audio_buffer.committed", item_id="a")
+    desk.hears(f"{TEXT}.completed", item_id="a", transcript="Two tickets.")
+    desk.hears(f"{TEXT}.delta", item_id="a", delta="late")
+    assert desk.told == [
+        ("started", "a", 10_500),
+        ("heard", "a", "Two", False),
+        ("heard", "a", "Two tickets", False),
+        ("heard", "a", "Two tickets.", True),
+    ]
+    assert desk.wire.settled
+
+
+def test_words_that_come_only_after_the_pause_have_their_time_too() -> None:
+    desk = Desk(model=LIVE)
+    desk.wire.hear(voice(500), 1000)
+    desk.wire.pause()
+    desk.wire.hear(voice(500), 1500)
+    desk.hears(f"{TEXT}.delta", item_id="a", delta="Two")
+    desk.hears("input_audio_buffer.committed", item_id="a")
+    desk.hears(f"{TEXT}.delta", item_id="b", delta="tickets")
+    assert [told for told in desk.told if told[0] == "started"] == [("started", "a", 1000), ("started", "b", 1500)]
+    assert desk.wire.pause() is not None
+
+
+def test_a_faint_voice_is_known_by_its_words() -> None:
+    desk = Desk(model=LIVE)
+    desk.wire.hear(silence(500), 1000)
+    assert desk.wire.pause() is None
+    desk.hears(f"{TEXT}.delta", item_id="a")
+    assert desk.told == []
+    desk.hears(f"{TEXT}.delta", item_id="a", delta="Psst")
+    assert desk.told[0] == ("started", "a", 1500)
+    assert desk.wire.pause() is not None
+
+
+def test_nothing_is_ended_where_nothing_or_hardly_anything_was_said() -> None:
+    desk = Desk(model=LIVE)
+    assert desk.wire.pause() is None
+    assert Desk(ready=False, model=LIVE).wire.pause() is None
+    desk.wire.hear(voice(80), 0)
+    assert desk.wire.pause() is None
+    desk.wire.hear(voice(20), 80)
+    assert desk.wire.muted() is not None
+
+
+def test_a_turn_that_the_peer_did_not_end_can_be_ended_again() -> None:
+    desk = Desk(model=LIVE)
+    desk.wire.hear(voice(500), 0)
+    assert desk.wire.pause() is not None
+    desk.error("server_error")
+    desk.wire.hear(voice(500), 500)
+    assert desk.wire.pause() is not None
+    desk.hears("input_audio_buffer.committed", item_id="a")
+    desk.hears(f"{TEXT}.failed", item_id="a")
+    assert desk.told == [("started", "a", 500), ("failed", "a", "no reason was given")]
+    assert desk.wire.finish() is None
 
 
 # ── peers as they are ─────────────────────────────────────────────────────────────────────
@@ -237,6 +334,9 @@ def test_a_refused_configuration_is_the_end() -> None:
     with pytest.raises(EngineLost, match="not write down") as lost:
         Desk(ready=False).error("invalid_value", "Not here.")
     assert lost.value.fatal
+    with pytest.raises(EngineLost, match="not write down") as lost:
+        Desk(ready=False).error("server_error", "Sorry.")
+    assert not lost.value.fatal
 
 
 def test_no_credit_is_the_end_and_other_complaints_are_not() -> None:

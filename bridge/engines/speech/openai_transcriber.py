@@ -27,11 +27,16 @@ class OpenAITranscriber:
         *,
         api_key: str,
         base_url: str = BASE_URL,
+        model: str = "",
+        language: str = "",
         patience_s: float | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """patience_s, tls: see `PeerSession`. Raises SettingsError when base_url is no address."""
-        self.wire = TranscriberWire()
+        """model, language: see `TranscriberWire`. patience_s, tls: see `PeerSession`.
+
+        Raises SettingsError when base_url is no address.
+        """
+        self.wire = TranscriberWire(model, language)
         self.dropped = 0
         self._session = PeerSession(
             realtime_url(base_url, intent="transcription"),
@@ -102,7 +107,7 @@ class OpenAITranscriber:
 
     def _tick(self) -> None:
         if asyncio.get_running_loop().time() - self._heard_s > PAUSE_S:
-            self._send(self.wire.pause())
+            self._send(self.wire.muted())
         if not self.wire.settled:
             self._session.probe()
 
