@@ -39,11 +39,15 @@ _LOST_FRAMES = 5
 
 @dataclass(frozen=True)
 class Vad:
-    """When speech begins and ends. threshold: 0 takes everything for speech, 1 only shouting."""
+    """When speech begins and ends. threshold: 0 takes everything for speech, 1 only shouting.
+
+    unfinished_ms: silence that ends speech which is the beginning of a rehearsed line, if it is longer.
+    """
 
     threshold: float = 0.5
     prefix_padding_ms: int = 300
     silence_duration_ms: int = 500
+    unfinished_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,15 @@ class Stopped:
 
 
 class Ear:
-    """Finds turns in one stream of mu-law. With no `Vad` it only keeps what it hears, for `take`."""
+    """Finds turns in one stream of mu-law. With no `Vad` it only keeps what it hears, for `take`.
 
-    def __init__(self, vad: Vad | None) -> None:
+    lines: to tell by what was said whether a turn is over, where `Vad.unfinished_ms` asks for that.
+    """
+
+    def __init__(self, vad: Vad | None, lines: Lines | None = None) -> None:
         self.position_ms = 0
+        self._lines = lines
+        self._unfinished = False
         self.speaking = False
         self._rest = b""
         self._kept: deque[bytes] = deque()
@@ -101,6 +110,11 @@ class Ear:
         return audio
 
     @property
+    def kept(self) -> bytes:
+        """What `take` would give."""
+        return b"".join(self._kept)
+
+    @property
     def kept_ms(self) -> int:
         """How much `take` would give."""
         return len(self._kept) * FRAME_MS
@@ -118,9 +132,7 @@ class Ear:
             if quiet:
                 self._learn_noise(level)
             self._run = self._run + 1 if quiet else max(0, self._run - _PAUSE_BREAK)
-            if self._run * FRAME_MS < vad.silence_duration_ms:
-                return None
-            return Stopped(self.position_ms, self.take())
+            return None if self._goes_on(vad) else Stopped(self.position_ms, self.take())
         self._learn_noise(level)
         if level > max(self._on, min(self._noise * _FLOOR_MARGIN, 3 * self._on)):
             self._run += 1
@@ -134,6 +146,15 @@ class Ear:
         self._run = 0
         self._voice = float(level)
         return Started(max(0, self.position_ms - self.kept_ms))
+
+    def _goes_on(self, vad: Vad) -> bool:
+        """Whether the silence so far does not end the turn."""
+        quiet_ms = self._run * FRAME_MS
+        if quiet_ms < vad.silence_duration_ms:
+            return True
+        if quiet_ms < vad.silence_duration_ms + FRAME_MS:
+            self._unfinished = self._lines is not None and self._lines.is_unfinished(self.kept)
+        return self._unfinished and quiet_ms < vad.unfinished_ms
 
     def _learn_noise(self, level: int) -> None:
         """Slowly louder, quickly softer: speech must not pass for noise."""
@@ -175,16 +196,28 @@ class Lines:
 
         audio: mu-law that may begin anywhere, also inside a frame.
         """
+        found = self._known(audio)
+        if not found and (text := self._others.recognise(audio)):
+            return [Heard(None, text)]
+        return found or [Heard(None, f"[speech, {_sounding_s(audio):.1f} s]")]
+
+    def so_far(self, audio: bytes) -> str:
+        """The words of the scenarios' lines in a turn that goes on; "" when there are none."""
+        return " ".join(heard.transcript for heard in self._known(audio))
+
+    def is_unfinished(self, audio: bytes) -> bool:
+        """Whether this ends in the middle of a scenario's line."""
+        text = self.so_far(audio)
+        return bool(text) and not text.endswith((".", "!", "?"))
+
+    def _known(self, audio: bytes) -> list[Heard]:
         hits = self._hits(audio, 0)
         if not hits:
             hits = self._hits(audio, self._shift(audio))
         places: dict[str, list[int]] = {}
         for line, index in hits:
             places.setdefault(line, []).append(index)
-        found = [self._heard(line, indices) for line, indices in places.items() if len(indices) >= _KNOWN_FRAMES]
-        if not found and (text := self._others.recognise(audio)):
-            return [Heard(None, text)]
-        return found or [Heard(None, f"[speech, {_sounding_s(audio):.1f} s]")]
+        return [self._heard(line, indices) for line, indices in places.items() if len(indices) >= _KNOWN_FRAMES]
 
     def _hits(self, audio: bytes, start: int) -> list[tuple[str, int]]:
         frames = (audio[at : at + FRAME_BYTES] for at in range(start, len(audio), FRAME_BYTES))

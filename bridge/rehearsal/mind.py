@@ -123,11 +123,22 @@ class Mind:
                 self._waiting.held = True
                 self._begun = True
             case "assistant":
+                # It answered what came before: nothing of that waits.
+                self._waiting = _Waiting()
                 self._begun = True
 
     def used(self, call_id: str, tool: ToolUse) -> None:
         """A tool was asked for; its result will come under ``call_id``."""
         self._asked[call_id] = tool
+
+    def recall_tool(self, call_id: str, name: str) -> None:
+        """A tool was used to answer what was said last, in an earlier session; see `used`."""
+        answers = [self._replies[one.line] for one in reversed(self._waiting.heard) if one.line]
+        tools = (reply.tool for reply in (*answers, *self._replies.values()))
+        self._waiting.heard.clear()
+        self._begun = True
+        if tool := next((tool for tool in tools if tool is not None and tool.name == name), None):
+            self.used(call_id, tool)
 
     def result(self, call_id: str, output: str) -> None:
         """A tool's result came."""

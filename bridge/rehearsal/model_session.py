@@ -21,6 +21,7 @@ from bridge.rehearsal.ear import Ear, Started, Stopped
 from bridge.rehearsal.mind import Heard, Mind, unsaid
 from bridge.rehearsal.model_items import Items, text_of
 from bridge.rehearsal.model_reply import AUDIO_TOKENS_PER_S, Reply
+from bridge.rehearsal.model_scribe import CALLER_TOKENS_PER_S, Scribe
 from bridge.rehearsal.model_settings import Settings, Transcribing
 from bridge.rehearsal.model_wire import Refused
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 SHORTEST_COMMIT_MS = 100
 _ENDS = (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
-_CALLER_TOKENS_PER_S = 10
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 log = logging.getLogger("cordboard.rehearsal")
 _encoder = msgspec.json.Encoder()
@@ -72,7 +72,8 @@ class Session:
         self.items = Items()
         self.active: Reply | None = None
         self._beside: dict[str, Reply] = {}
-        self._ear = Ear(self.settings.vad)
+        self._ear = Ear(self.settings.vad, model.lines)
+        self._scribe = Scribe(self)
         self._speech_item = ""
         self._heard: dict[str, float] = {}
         self._ws, self._request = ws, request
@@ -86,7 +87,7 @@ class Session:
 
     async def run(self) -> None:
         """Serves the client until either side closes."""
-        expiry = asyncio.get_running_loop().call_later(self.model.expires_s, self._expire)
+        expiry = asyncio.get_running_loop().call_later(self.model.expires_s, lambda: self.start(self.expire()))
         try:
             await self.emit("session.created", session=self.settings.value)
             while (message := await self._ws.receive()).type not in _ENDS:
@@ -173,10 +174,8 @@ class Session:
         except ConnectionError:
             self.gone.set()
 
-    def _expire(self) -> None:
-        self.start(self._expired())
-
-    async def _expired(self) -> None:
+    async def expire(self) -> None:
+        """Ends as a session does whose time is up."""
         minutes = self.model.expires_s / 60
         await self.error("session_expired", f"Your session hit the maximum duration of {minutes:g} minutes.")
         await self.leave(1001, "session_expired")
@@ -209,6 +208,7 @@ class Session:
                 await self._commit_by_hand()
             case wire.ClearInput():
                 self._ear.take()
+                self._scribe.take()
                 await self.emit("input_audio_buffer.cleared")
             case wire.ItemCreate():
                 await self._create_item(message)
@@ -249,6 +249,7 @@ class Session:
                     await self._speech_started(event)
                 case Stopped():
                     await self._speech_stopped(event)
+        await self._scribe.listen(self._ear)
         if self._idle_at_ms is not None and self._ear.position_ms >= self._idle_at_ms:
             await self._caller_idle()
 
@@ -274,10 +275,11 @@ class Session:
                 f" audio, but buffer only has {self._ear.kept_ms:.2f}ms of audio."
             )
             raise Refused("input_audio_buffer_commit_empty", problem)
-        item_id = self._speech_item if self._ear.speaking else self.new_id("item")
-        await self._commit(item_id, self._ear.take())
+        live_item, written = self._scribe.take()
+        item_id = self._speech_item if self._ear.speaking else live_item or self.new_id("item")
+        await self._commit(item_id, self._ear.take(), written)
 
-    async def _commit(self, item_id: str, audio: bytes) -> None:
+    async def _commit(self, item_id: str, audio: bytes, written: str = "") -> None:
         heard = await self.model.understand(audio)
         self.heard += heard
         for one in heard:
@@ -285,42 +287,16 @@ class Session:
         await self._add_caller_item(item_id, len(audio) / BYTES_PER_MS)
         if self.settings.value["audio"]["input"]["transcription"]:
             text = " ".join(one.transcript for one in heard)
-            self.start(self._transcribe(item_id, text, len(audio) / BYTES_PER_MS / 1000))
+            self.start(self._scribe.write(item_id, text, len(audio) / BYTES_PER_MS / 1000, written))
 
     async def _add_caller_item(self, item_id: str, length_ms: float) -> None:
         await self.emit("input_audio_buffer.committed", item_id=item_id, previous_item_id=self.items.last_id)
         content = [{"type": "input_audio", "transcript": None}]
         item: dict[str, Any] = {"id": item_id, "object": "realtime.item", "type": "message", "status": "completed"}
-        self._tokens = (self._tokens[0], self._tokens[1] + round(length_ms / 1000 * _CALLER_TOKENS_PER_S))
+        self._tokens = (self._tokens[0], self._tokens[1] + round(length_ms / 1000 * CALLER_TOKENS_PER_S))
         item |= {"role": "user", "content": content}
         await self.add_item(item, self.items.last_id)
         await self.item_done(item)
-
-    async def _transcribe(self, item_id: str, text: str, length_s: float) -> None:
-        """The words of a turn, later: often after the answer began, or after the next turn's."""
-        name = "conversation.item.input_audio_transcription"
-        place = {"item_id": item_id, "content_index": 0}
-        await asyncio.sleep(self.chance.uniform(*self.model.transcript_delay_ms) / 1000)
-        if self.model.faults.no_transcripts:
-            error = {"type": "server_error", "code": "transcription_failed", "message": "Transcription failed."}
-            await self.emit(f"{name}.failed", **place, error=error)
-            return
-        words = text.split(" ")
-        for at, word in enumerate(words):
-            await self.emit(f"{name}.delta", **place, delta=word if at == 0 else f" {word}")
-            if self.model.transcript_delay_ms[1]:
-                await asyncio.sleep(self.chance.uniform(0.005, 0.03))
-        tokens = {"audio_tokens": round(length_s * _CALLER_TOKENS_PER_S), "text_tokens": 0}
-        usage = {
-            "type": "tokens",
-            "total_tokens": tokens["audio_tokens"] + len(words),
-            "input_tokens": tokens["audio_tokens"],
-            "input_token_details": tokens,
-            "output_tokens": len(words),
-        }
-        if item := self.items.find(item_id):
-            item["content"][0]["transcript"] = text
-        await self.emit(f"{name}.completed", **place, transcript=text, usage=usage)
 
     async def _caller_idle(self) -> None:
         """The caller has been quiet for as long as the settings allow, and is spoken to again."""
@@ -440,6 +416,8 @@ class Session:
                 text = text_of(wanted)
                 self.mind.read(role, text)
                 self._tokens = (self._tokens[0] + len(text) // 4, self._tokens[1])
+            case wire.FunctionCallItem(name=name):
+                self.mind.recall_tool(item["call_id"], name)
             case wire.FunctionOutputItem(call_id=call_id, output=output):
                 self.mind.result(call_id, output)
         await self.add_item(item, after)

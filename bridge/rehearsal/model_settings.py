@@ -23,7 +23,9 @@ from bridge.rehearsal.model_wire import (
 PCMU = {"type": "audio/pcmu"}
 _PCM = {"type": "audio/pcm", "rate": 24000}
 _MERGED = ("audio", "input", "output")
-_SEMANTIC_SILENCE_MS = {"low": 1000, "medium": 600, "auto": 600, "high": 350}
+_SEMANTIC_MS = {"low": (1000, 8000), "medium": (600, 4000), "auto": (600, 4000), "high": (350, 2000)}
+"""By eagerness: silence after a sentence, and after what sounds unfinished."""
+
 _REASONS = re.compile(r"gpt-realtime-2(\.|-mini|$)")
 _WITHOUT_TURNS = ("gpt-live-transcribe", "gpt-realtime-whisper")
 """Transcribers for which the client finds the turns."""
@@ -107,9 +109,15 @@ class Settings:
             case ServerVad() as turns:
                 return Vad(turns.threshold, turns.prefix_padding_ms, turns.silence_duration_ms)
             case SemanticVad() as turns:
-                return Vad(silence_duration_ms=_SEMANTIC_SILENCE_MS[turns.eagerness])
+                silence_ms, unfinished_ms = _SEMANTIC_MS[turns.eagerness]
+                return Vad(silence_duration_ms=silence_ms, unfinished_ms=unfinished_ms)
             case _:
                 return None
+
+    @property
+    def writes_live(self) -> bool:
+        """Whether words are told as they are spoken, not turn by turn."""
+        return False
 
     @property
     def idle_timeout_ms(self) -> int | None:
@@ -150,12 +158,21 @@ class Transcribing(Settings):
         sound = new["audio"]["input"]
         if sound["format"] not in (PCMU, self.value["audio"]["input"]["format"]):
             raise Refused("invalid_value", "This rehearsal AI speaks audio/pcmu only.", "session.audio.input.format")
-        transcriber = (sound["transcription"] or {}).get("model")
+        transcriber = _transcriber(sound)
         if sound["turn_detection"] is not None and transcriber in _WITHOUT_TURNS:
             problem = f"Turn detection is not supported with '{transcriber}': set it to null."
             raise Refused("invalid_value", problem, "session.audio.input.turn_detection")
         self.value = new
         self.turns = msgspec.convert(sound["turn_detection"], TurnDetection | None)
+
+    @property
+    def writes_live(self) -> bool:
+        """See `Settings.writes_live`."""
+        return _transcriber(self.value["audio"]["input"]) in _WITHOUT_TURNS
+
+
+def _transcriber(sound: dict[str, Any]) -> str | None:
+    return (sound["transcription"] or {}).get("model")
 
 
 def _merged(old: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:

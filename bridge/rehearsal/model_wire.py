@@ -81,7 +81,7 @@ class Transcription(Shape, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    language: str | UnsetType = UNSET
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}$")] | UnsetType = UNSET
     languages: list[str] | UnsetType = UNSET
     keywords: list[str] | UnsetType = UNSET
     prompt: str | UnsetType = UNSET

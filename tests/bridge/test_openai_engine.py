@@ -27,9 +27,12 @@ from bridge.engines import (
     Event,
     Listener,
     Ready,
+    Remembered,
     ReplyDone,
     ReplyKind,
     ReplyStarted,
+    ReplyWordsDone,
+    Role,
     ToolAsked,
     Used,
     peer_session,
@@ -225,6 +228,45 @@ async def test_a_call_is_greeted_heard_answered_and_speaks_only_official_message
         assert "audio.delta" not in name
     wire = desk.engine.wire
     assert (wire.malformed, wire.dropped_deltas, dict(wire.unknown)) == (0, 0, {})
+
+
+async def test_an_ai_that_takes_over_a_call_knows_what_was_said_and_answers_what_waits(model: Model) -> None:
+    first, second = scenario.load("booking").replies[:2]
+    desk = Desk(model.url)
+    desk.engine.recall(
+        [
+            Remembered(Role.AI, "Hello, this is an AI."),
+            Remembered(Role.CALLER, first.line),
+            Remembered(Role.TOOL, '{"times":[]}', "list_free_times", '{"week":"next"}'),
+            Remembered(Role.AI, first.says),
+            Remembered(Role.OPERATOR, "One moment."),
+            Remembered(Role.NOTE, "The caller pressed 1."),
+            Remembered(Role.CALLER, second.line),
+        ]
+    )
+    desk.engine.answer_now()
+    said: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, ReplyWordsDone):
+            said.append(event.text)
+
+    desk.reacts = listen
+    async with at_work(desk):
+        done = await desk.told(ReplyDone)
+    assert (done.kind, done.status, said) == (ReplyKind.ANSWER, "completed", [second.says])
+    assert model.sessions[0].refusals == []
+
+
+async def test_turns_may_end_by_the_sense_of_the_words(model: Model, hasty: None) -> None:
+    config = Config("gpt-realtime-2.1", "marin", "", TOOLS, turn_detection="semantic", noise_reduction="near")
+    async with at_work(Desk(model.url, config=config)) as desk:
+        await desk.told(Ready)
+        half = len(spoken(0)) // 320 * 160
+        desk.caller_says(PAUSE + spoken(0)[:half] + SILENT_FRAME * 100 + spoken(0)[half:] + PAUSE)
+        await desk.told(ReplyDone)
+        assert sum(isinstance(event, CallerStopped) for event in desk.events) == 1
+    assert model.sessions[0].refusals == []
 
 
 async def test_the_caller_barges_in(model: Model, desk: Desk, hasty: None) -> None:

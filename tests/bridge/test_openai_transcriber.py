@@ -23,8 +23,9 @@ REPLIES = scenario.load("billing").replies
 class Page(Words):
     """A transcriber at work, and what it wrote."""
 
-    def __init__(self, url: str, key: str = KEY) -> None:
-        self.transcriber = OpenAITranscriber(api_key=key, base_url=url)
+    def __init__(self, url: str, key: str = KEY, model: str = "") -> None:
+        self.transcriber = OpenAITranscriber(api_key=key, base_url=url, model=model, language="en")
+        self.ends: dict[str, int] = {}
         self.starts: dict[str, int] = {}
         self.words: dict[str, str] = {}
         self.final: list[str] = []
@@ -46,6 +47,9 @@ class Page(Words):
     def failed(self, turn_id: str, reason: str) -> None:
         self.failures[turn_id] = reason
         self._news.set()
+
+    def ended(self, turn_id: str, at_ms: int) -> None:
+        self.ends[turn_id] = at_ms
 
     async def until(self, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -91,8 +95,26 @@ async def test_what_is_said_is_written_down_with_its_time(model: Model) -> None:
         first_ms, second_ms = page.starts.values()
         assert abs(first_ms - 31_000) <= 100
         assert abs(second_ms - (31_800 + len(REPLIES[0].audio) // 8 + 5000)) <= 320
+        ends = [at_ms - start_ms for at_ms, start_ms in zip(page.ends.values(), (first_ms, second_ms), strict=True)]
+        assert all(abs(ends[at] - len(REPLIES[at].audio) // 8) <= 320 for at in range(2))
         assert model.sessions[0].refusals == []
         assert model.sessions[0].said == []
+
+
+async def test_a_model_that_writes_while_one_speaks_is_told_of_the_pauses(model: Model) -> None:
+    async with at_work(Page(model.url, model="gpt-live-transcribe")) as page:
+        await model.until(lambda: bool(model.sessions and model.sessions[0].sent["session.updated"]))
+        page.says(silence(1000) + REPLIES[0].audio)
+        await page.until(lambda: bool(page.words))
+        page.says(silence(300))
+        page.transcriber.pause()
+        await page.until(lambda: len(page.final) == 1)
+        page.says(REPLIES[1].audio)
+        await page.until(lambda: len(page.words) == 2)
+        assert REPLIES[1].line.startswith(page.words[list(page.words)[1]])
+    assert page.final == [REPLIES[0].line, REPLIES[1].line]
+    assert abs(next(iter(page.starts.values())) - 1000) <= 200
+    assert model.sessions[0].refusals == []
 
 
 async def test_a_turn_cut_short_by_the_end_gives_its_words(model: Model) -> None:

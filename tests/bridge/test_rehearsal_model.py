@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bridge.rehearsal import scenario
+from bridge.rehearsal.mind import GO_ON
 from bridge.rehearsal.model import Model
 from tests.bridge.realtime_client import ASK, GUIDANCE, KEY, PCMU, SAY, SESSION, Client
 
@@ -467,6 +469,58 @@ async def test_a_call_replayed_from_an_earlier_session_may_be_answered(client: C
         "conversation.item.create", item={"type": "function_call_output", "call_id": "call_1", "output": "{}"}
     )
     await client.next("conversation.item.done", lambda event: event["item"]["type"] == "function_call_output")
+
+
+async def recall(client: Client, *items: dict[str, Any]) -> None:
+    """What was said in an earlier session."""
+    for item in items:
+        await client.send("conversation.item.create", item=item)
+        await client.next("conversation.item.done")
+
+
+def said_before(role: str, text: str) -> dict[str, Any]:
+    kind = "output_text" if role == "assistant" else "input_text"
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+
+
+async def test_what_was_answered_before_is_known_and_not_answered_again(client: Client) -> None:
+    await client.ready()
+    line = scenario.load("booking").replies[1].line
+    await recall(client, said_before("user", line), said_before("assistant", "Thursday it is."))
+    assert await client.spoken() == GO_ON
+
+
+async def test_what_was_not_answered_before_is_answered_now(client: Client) -> None:
+    await client.ready()
+    first, second = scenario.load("booking").replies[:2]
+    await recall(
+        client,
+        said_before("user", first.line),
+        said_before("assistant", first.says),
+        said_before("user", second.line),
+    )
+    assert await client.spoken() == second.says
+
+
+async def test_a_tool_that_was_used_before_is_not_used_again_but_spoken_of(client: Client) -> None:
+    await client.ready("find_payments")
+    order = next(reply for reply in scenario.load("billing").replies if reply.tool)
+    assert order.tool is not None
+    call = {"type": "function_call", "name": order.tool.name, "arguments": "{}", "call_id": "recalled-1"}
+    output = {"type": "function_call_output", "call_id": "recalled-1", "output": '{"payments":[]}'}
+    await recall(client, said_before("user", order.line), call, output)
+    assert (await client.spoken()).startswith("Thank you. I can see no payments")
+    assert all(item["type"] == "message" for item in client.events[-1]["response"]["output"])
+    strange = call | {"name": "find_ghosts", "call_id": "recalled-2"}
+    await recall(client, strange, output | {"call_id": "recalled-2"})
+    assert await client.spoken() == GO_ON
+
+
+async def test_what_the_ai_said_before_was_text(client: Client) -> None:
+    await client.ready()
+    item = {"type": "message", "role": "assistant", "content": [{"type": "output_audio", "transcript": "Hello."}]}
+    await client.send("conversation.item.create", item=item)
+    assert (await client.next("error"))["error"]["param"] == "item.content[0].type"
 
 
 async def test_speech_is_truncated_to_what_was_heard_and_never_beyond_what_there_is(

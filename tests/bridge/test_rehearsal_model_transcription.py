@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.audio import decode, encode
+from bridge.audio import decode, encode, silence
 from bridge.rehearsal import scenario
 from bridge.rehearsal.child import open_rehearsal
 from bridge.rehearsal.model import Model
@@ -17,12 +17,16 @@ from tests.bridge.realtime_client import KEY, PCMU, SESSION, Client
 from tests.bridge.speech_program import wav
 
 REPLY = scenario.load("billing").replies[0]
+TEXT = "conversation.item.input_audio_transcription"
 VAD = {"type": "server_vad"}
 
 
 def transcription(**sound: Any) -> dict[str, Any]:
     given = PCMU | {"transcription": {"model": "gpt-transcribe"}, "turn_detection": VAD} | sound
     return {"type": "transcription", "audio": {"input": given}}
+
+
+LANGUAGE = "session.audio.input.transcription.language"
 
 
 @pytest.fixture
@@ -46,6 +50,32 @@ async def test_it_writes_down_and_never_speaks(model: Model) -> None:
         await client.send("input_audio_buffer.clear")
         await client.next("input_audio_buffer.cleared")
         assert "response.created" not in client.names()
+
+
+async def test_some_models_write_while_one_speaks_and_are_told_of_pauses(model: Model) -> None:
+    live = {"transcription": {"model": "gpt-live-transcribe", "language": "en"}, "turn_detection": None}
+    async with Client(model, name="", intent="transcription") as client:
+        await client.next("session.created")
+        await client.send("session.update", session=transcription(**live))
+        await client.next("session.updated")
+        half = len(REPLY.audio) // 320 * 160
+        await client.speak(silence(400) + REPLY.audio[:half])
+        first = await client.next(f"{TEXT}.delta")
+        assert REPLY.line.startswith(first["delta"])
+        await client.speak(REPLY.audio[half:] + silence(400))
+        await client.send("input_audio_buffer.commit")
+        assert (await client.next("input_audio_buffer.committed"))["item_id"] == first["item_id"]
+        done = await client.next(f"{TEXT}.completed")
+        assert (done["item_id"], done["transcript"]) == (first["item_id"], REPLY.line)
+        deltas = [event["delta"] for event in client.all(f"{TEXT}.delta")]
+        assert len(deltas) > 3 and "".join(deltas) == REPLY.line
+        assert "input_audio_buffer.speech_started" not in client.names()
+        await client.speak(REPLY.audio[:half])
+        again = await client.next(f"{TEXT}.delta")
+        await client.send("input_audio_buffer.clear")
+        await client.next("input_audio_buffer.cleared")
+        await client.speak(REPLY.audio[:half])
+        assert (await client.next(f"{TEXT}.delta"))["item_id"] not in (first["item_id"], again["item_id"])
 
 
 async def test_it_knows_what_an_operator_says_through_a_microphone(model: Model) -> None:
@@ -79,6 +109,7 @@ async def test_a_conversations_settings_are_refused(model: Model) -> None:
     ("sound", "param"),
     [
         ({"transcription": {"model": "gpt-live-transcribe"}}, "session.audio.input.turn_detection"),
+        ({"transcription": {"model": "gpt-transcribe", "language": "en-US"}}, LANGUAGE),
         ({"format": {"type": "audio/pcma"}}, "session.audio.input.format"),
     ],
 )

@@ -159,6 +159,21 @@ async def test_semantic_turns_are_found_too(client: Client) -> None:
     assert await client.reply() == THURSDAY_REPLY
 
 
+async def test_who_pauses_in_the_middle_of_a_sentence_is_waited_for_by_the_sense_of_it(client: Client) -> None:
+    detection = {"transcription": {"model": "gpt-transcribe"}, "turn_detection": {"type": "semantic_vad"}}
+    await client.ready(audio={"input": PCMU | detection, "output": PCMU})
+    half = len(THURSDAY) // 320 * 160
+    await client.speak(silence(400) + THURSDAY[:half] + silence(2000))
+    await client.speak(THURSDAY[half:] + silence(700))
+    assert await client.reply() == THURSDAY_REPLY
+    await client.speak(THURSDAY[:half] + silence(3900))
+    await client.send("input_audio_buffer.clear")
+    await client.next("input_audio_buffer.cleared")
+    assert len(client.all("input_audio_buffer.speech_stopped")) == 1
+    await client.speak(THURSDAY[:half] + silence(4100))
+    await client.next("input_audio_buffer.speech_stopped")
+
+
 async def test_turns_by_hand(client: Client) -> None:
     await client.ready(audio={"input": PCMU | {"turn_detection": None}, "output": PCMU})
     await client.send("input_audio_buffer.commit")
