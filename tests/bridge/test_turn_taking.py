@@ -1,0 +1,744 @@
+"""Turns are told from noise, assent and pauses, in the cases that users of other systems complain of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.engines.phrases import Finish, is_assent
+from bridge.engines.turn_taking import (
+    ASSENT_INTERRUPTS_MS,
+    BEGIN_MS,
+    FINAL_WAIT_MS,
+    FORGET_MS,
+    HALT_MS,
+    INTERRUPT_MS,
+    NO_WORDS_MS,
+    PAUSE_MS,
+    RESUME_LATE_MS,
+    RESUME_MS,
+    SILENCE_MS,
+    VENDOR_WAIT_MS,
+    WAIT_MS,
+    AreYouThere,
+    Began,
+    Ended,
+    FalseAlarm,
+    FellSilent,
+    GiveUp,
+    MayAnswer,
+    Outcome,
+    TakeBack,
+    TurnTaking,
+)
+
+
+class Talk:
+    """A conversation as it goes by: what is heard, what the AI does, and all that was told, each with its time."""
+
+    def __init__(self, turns: TurnTaking | None = None) -> None:
+        self.turns = TurnTaking() if turns is None else turns
+        self.now_ms = 0
+        self.told: list[tuple[int, Outcome]] = []
+
+    def note(self, outcomes: Iterable[Outcome]) -> None:
+        self.told += [(self.now_ms, outcome) for outcome in outcomes]
+
+    def sound(self, ms: int, *, level_db: float = -20.0) -> None:
+        """The caller makes sound for so long."""
+        for _ in range(ms // 20):
+            self.now_ms += 20
+            self.note(self.turns.frame(True, level_db, self.now_ms - 20))
+
+    def quiet(self, ms: int) -> None:
+        """The line is silent for so long."""
+        for _ in range(ms // 20):
+            self.now_ms += 20
+            self.note(self.turns.frame(False, -60.0, self.now_ms - 20))
+
+    def wait(self, ms: int) -> None:
+        """Time passes without frames, ticked only when due."""
+        until_ms = self.now_ms + ms
+        while (due_ms := self.turns.next_at_ms()) is not None and due_ms <= until_ms:
+            self.now_ms = max(due_ms, self.now_ms)
+            self.note(self.turns.tick(self.now_ms))
+        self.now_ms = until_ms
+
+    def words(self, text: str, part: str = "a", *, final: bool = False) -> None:
+        self.note(self.turns.words(part, text, final, self.now_ms))
+
+    def ended(self, part: str = "a") -> None:
+        self.note(self.turns.ended(part, self.now_ms))
+
+    def ai_speaks(self) -> None:
+        self.note(self.turns.thinks(self.now_ms))
+        self.note(self.turns.speaks(self.now_ms))
+
+    def played(self) -> None:
+        self.note(self.turns.played(self.now_ms))
+
+    def heard(self, kind: type[Outcome]) -> list[Outcome]:
+        return [outcome for _, outcome in self.told if isinstance(outcome, kind)]
+
+    def when(self, kind: type[Outcome]) -> int:
+        """When the last of these was told."""
+        return next(at_ms for at_ms, outcome in reversed(self.told) if isinstance(outcome, kind))
+
+    @property
+    def texts(self) -> list[str]:
+        """The words of the turns that are over."""
+        return [outcome.text for _, outcome in self.told if isinstance(outcome, Ended)]
+
+
+# A caller begins.
+
+
+def test_a_caller_who_speaks_while_the_ai_is_silent_has_the_turn_at_once() -> None:
+    talk = Talk()
+    talk.quiet(100)
+    talk.sound(BEGIN_MS, level_db=-31.0)
+    assert talk.told == [(200, Began("turn_1", 100, BEGIN_MS, -31.0, "", False))]
+
+
+def test_words_begin_a_turn_even_if_no_sound_was_noticed() -> None:
+    talk = Talk()
+    talk.words("Hello")
+    assert talk.told == [(0, Began("turn_1", 0, 0, -100.0, "Hello", False))]
+
+
+def test_what_the_transcriber_noticed_begins_a_turn_while_the_ai_is_silent_only() -> None:
+    talk = Talk()
+    talk.note(talk.turns.started("a", 0))
+    assert talk.heard(Began)
+    busy = Talk()
+    busy.ai_speaks()
+    busy.note(busy.turns.started("a", 0))
+    assert busy.told == []
+
+
+def test_clicks_on_the_line_are_no_turn_however_many_there_are() -> None:
+    talk = Talk()
+    for _ in range(50):
+        talk.sound(60)
+        talk.quiet(300)
+    assert talk.told == []
+
+
+# A caller interrupts.
+
+
+def test_real_words_interrupt_at_once_and_say_why() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(300, level_db=-24.0)
+    talk.words("Wait")
+    assert talk.told == [(300, Began("turn_1", 0, 300, -24.0, "Wait", True))]
+
+
+def test_long_sound_interrupts_before_its_words_are_known() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(INTERRUPT_MS + 100)
+    assert talk.told == [(INTERRUPT_MS, Began("turn_1", 0, INTERRUPT_MS, -20.0, "", True))]
+
+
+@pytest.mark.parametrize("text", ["Mm-hm.", "Yeah.", "Uh-huh, okay.", "Thank you.", "Makes sense."])
+def test_assent_does_not_interrupt(text: str) -> None:
+    """livekit/agents#1061, #6750; dograh-hq/dograh#236; bolna-ai/bolna#223."""
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(400)
+    talk.words(text)
+    talk.sound(600)
+    talk.words(text, final=True)
+    talk.ended()
+    talk.quiet(3000)
+    talk.played()
+    talk.quiet(2000)
+    assert talk.told == []
+
+
+@pytest.mark.parametrize("text", ["listen to me", "wait listen", "Yeah but wait.", "no", "stop"])
+def test_few_words_that_mean_it_do_interrupt(text: str) -> None:
+    """bolna-ai/bolna#223: a minimum of three words made callers unable to say "listen to me"."""
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(300)
+    talk.words(text)
+    assert talk.heard(Began)
+
+
+@pytest.mark.parametrize(("language", "text"), [("de", "Ja, genau."), ("fr", "D'accord."), ("es", "Vale, claro.")])
+def test_assent_is_known_in_other_languages(language: str, text: str) -> None:
+    talk = Talk(TurnTaking(language=language))
+    talk.ai_speaks()
+    talk.words(text, final=True)
+    assert talk.told == []
+
+
+def test_assent_that_goes_on_and_on_is_more_than_assent() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(400)
+    talk.words("Yeah")
+    talk.sound(ASSENT_INTERRUPTS_MS)
+    assert talk.when(Began) == ASSENT_INTERRUPTS_MS
+
+
+def test_noise_shorter_than_the_minimum_does_not_interrupt() -> None:
+    """pipecat-ai/pipecat#1391."""
+    talk = Talk()
+    talk.ai_speaks()
+    for _ in range(20):
+        talk.sound(INTERRUPT_MS - 100)
+        talk.quiet(400)
+    assert talk.told == []
+
+
+def test_who_goes_on_while_an_answer_is_being_made_halts_it_before_it_is_heard() -> None:
+    """livekit/agents#3903: both begin to speak at the same time."""
+    talk = Talk()
+    talk.note(talk.turns.thinks(0))
+    talk.sound(HALT_MS + 40)
+    assert 0 < talk.when(Began) <= HALT_MS + 20
+
+
+def test_a_yes_over_the_last_word_of_the_question_is_the_answer() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(300)
+    talk.words("Yes.", final=True)
+    talk.quiet(300)
+    talk.played()
+    talk.quiet(1000)
+    assert talk.heard(Began) == [Began("turn_1", 0, 300, -20.0, "Yes.", False)]
+    assert talk.texts == ["Yes."]
+
+
+def test_assent_in_the_middle_of_an_answer_is_forgotten_when_the_answer_is_over() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.words("Yes.", final=True)
+    talk.wait(FORGET_MS + 20)
+    talk.played()
+    talk.words("Yes.", final=True)
+    assert talk.told == []
+
+
+# False alarms.
+
+
+def test_the_ai_resumes_when_it_was_cut_for_noise() -> None:
+    """livekit/agents#4039, #4360."""
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(600)
+    talk.quiet(RESUME_MS + 20)
+    assert talk.heard(FalseAlarm) == [FalseAlarm("turn_1", resume=True)]
+    assert talk.when(FalseAlarm) == 600 + RESUME_MS
+
+
+def test_the_ai_resumes_soon_when_it_was_cut_for_assent_whose_words_came_late() -> None:
+    """livekit/agents#4039: "mhmm" stopped the agent, which did not go on."""
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(600)
+    talk.quiet(100)
+    talk.words("Mhmm.", final=True)
+    talk.quiet(200)
+    assert talk.heard(FalseAlarm) == [FalseAlarm("turn_1", resume=True)]
+
+
+def test_interim_assent_may_become_more() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.sound(600)
+    talk.words("Okay")
+    talk.quiet(600)
+    assert not talk.heard(FalseAlarm)
+    talk.words("Okay, but not on Monday.", final=True)
+    talk.quiet(800)
+    assert talk.texts == ["Okay, but not on Monday."]
+
+
+def test_a_cough_before_the_answer_is_heard_does_not_lose_the_answer() -> None:
+    """livekit/agents#1229: the agent never answered."""
+    talk = Talk()
+    talk.words("Where is my order?", final=True)
+    talk.wait(400)
+    talk.note(talk.turns.thinks(talk.now_ms))
+    talk.sound(400)
+    talk.quiet(2000)
+    assert talk.texts == ["Where is my order?"]
+    assert talk.told[-1][1] == FalseAlarm("turn_2", resume=True)
+
+
+def test_noise_that_never_stops_is_no_turn_for_ever() -> None:
+    """kirklandsig/AIReceptionist#11: comfort noise defeats the silence detection."""
+    talk = Talk(TurnTaking(silence_ms=8000))
+    talk.played()
+    talk.sound(40_000)
+    assert len(talk.heard(Began)) == 1
+    assert talk.when(FalseAlarm) <= NO_WORDS_MS + 200
+    assert talk.heard(AreYouThere) == [AreYouThere(1), AreYouThere(2)]
+    talk.quiet(400)
+    talk.sound(200)
+    assert len(talk.heard(Began)) == 2
+
+
+def test_words_are_heard_in_spite_of_noise() -> None:
+    talk = Talk()
+    talk.sound(6000)
+    talk.words("Hello", "a")
+    talk.sound(1000)
+    talk.words("Hello, is anybody there?", "a", final=True)
+    talk.sound(1000)
+    assert talk.texts == ["Hello, is anybody there?"]
+
+
+def test_a_turn_ends_although_music_goes_on_behind_it() -> None:
+    talk = Talk()
+    talk.sound(1000)
+    talk.words("I want a table.", final=True)
+    talk.sound(NO_WORDS_MS + 100)
+    assert talk.texts == ["I want a table."]
+
+
+def test_a_part_that_cannot_be_written_down_is_a_false_alarm() -> None:
+    talk = Talk()
+    talk.sound(400)
+    talk.note(talk.turns.started("a", talk.now_ms))
+    talk.note(talk.turns.failed("b", talk.now_ms))
+    assert not talk.heard(FalseAlarm)
+    talk.note(talk.turns.failed("a", talk.now_ms))
+    assert talk.heard(FalseAlarm) == [FalseAlarm("turn_1", resume=False)]
+
+
+def test_words_that_are_taken_back_leave_a_false_alarm() -> None:
+    talk = Talk()
+    talk.words("Hm")
+    talk.words("", final=True)
+    talk.wait(RESUME_MS)
+    assert [type(outcome) for _, outcome in talk.told] == [Began, FalseAlarm]
+
+
+# The end of a turn.
+
+
+@pytest.mark.parametrize(
+    ("text", "finish"),
+    [
+        ("Where is my order?", Finish.COMPLETE),
+        ("A table for two, please", Finish.COMPLETE),
+        ("Thanks, goodbye.", Finish.COMPLETE),
+        ("I want to book a table.", Finish.OPEN),
+        ("I want a table and", Finish.UNFINISHED),
+        ("My number is", Finish.UNFINISHED),
+        ("My number is 555", Finish.DICTATING),
+    ],
+)
+def test_the_less_finished_the_words_the_longer_the_pause_may_be(text: str, finish: Finish) -> None:
+    talk = Talk()
+    talk.sound(1000)
+    talk.words(text, final=True)
+    talk.quiet(4000)
+    assert talk.texts == [text]
+    assert talk.when(Ended) == 1000 + -(-WAIT_MS[finish] // 20) * 20
+    assert talk.heard(Ended) == [Ended("turn_1", text, 1000)]
+
+
+def test_a_pause_within_a_sentence_does_not_end_the_turn() -> None:
+    """utsavk1993/wren#12; MCERQUA/OpenVoiceUI#79."""
+    talk = Talk()
+    talk.sound(800)
+    talk.words("I want to reset the... uh...", "a", final=True)
+    talk.ended("a")
+    talk.quiet(1500)
+    talk.sound(400)
+    talk.words("the panel.", "b", final=True)
+    talk.ended("b")
+    assert talk.texts == ["I want to reset the... uh... the panel."]
+
+
+def test_a_number_is_dictated_in_groups() -> None:
+    talk = Talk()
+    for part, group in enumerate(["My number is", "555", "123", "4567"]):
+        talk.sound(600)
+        talk.words(group, str(part), final=True)
+        talk.ended(str(part))
+        talk.quiet(1400)
+    talk.quiet(1000)
+    assert talk.texts == ["My number is 555 123 4567"]
+
+
+def test_the_transcribers_end_is_honoured_when_nothing_seems_missing() -> None:
+    talk = Talk()
+    talk.sound(1000)
+    talk.words("I want to book a table.", final=True)
+    talk.quiet(300)
+    talk.ended()
+    assert talk.when(Ended) == 1300
+
+
+def test_a_transcriber_that_knows_is_believed_even_within_a_sentence() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.sound(1000)
+    talk.words("My number is", final=True)
+    talk.quiet(400)
+    talk.ended()
+    assert talk.texts == ["My number is"]
+
+
+def test_a_transcriber_that_knows_but_says_nothing_is_not_waited_for_for_ever() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.words("Where is my order?", final=True)
+    talk.wait(VENDOR_WAIT_MS + 1)
+    assert talk.when(Ended) == VENDOR_WAIT_MS
+
+
+def test_final_words_are_waited_for_but_not_for_ever() -> None:
+    talk = Talk()
+    talk.sound(1000)
+    talk.words("Where is my order?")
+    talk.quiet(4000)
+    due_ms = 1000 + WAIT_MS[Finish.COMPLETE] + FINAL_WAIT_MS
+    assert due_ms <= talk.when(Ended) < due_ms + 20
+
+
+def test_an_end_told_before_the_final_words_waits_for_them() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.words("Where is my")
+    talk.ended()
+    talk.wait(FINAL_WAIT_MS - 100)
+    talk.words("Where is my order?", final=True)
+    assert talk.texts == ["Where is my order?"]
+
+
+def test_the_pause_is_told_once_for_a_transcriber_that_does_not_judge() -> None:
+    talk = Talk(TurnTaking(interim=False))
+    talk.sound(10_000)
+    talk.quiet(1000)
+    assert talk.heard(FellSilent) == [FellSilent("turn_1", 10_000)]
+    assert talk.when(FellSilent) == 10_000 + PAUSE_MS
+    talk.words("I have a long story.", final=True)
+    assert talk.texts == ["I have a long story."]
+
+
+def test_a_transcriber_that_writes_late_is_given_more_time_before_a_false_alarm() -> None:
+    talk = Talk(TurnTaking(interim=False))
+    talk.sound(600)
+    talk.quiet(RESUME_LATE_MS + 20)
+    assert talk.when(FalseAlarm) == 600 + RESUME_LATE_MS
+
+
+def test_a_transcriber_that_alone_hears_the_caller_says_when_they_have_finished() -> None:
+    talk = Talk(TurnTaking(interim=False))
+    talk.note(talk.turns.started("a", 0))
+    talk.wait(20_000)
+    assert not talk.heard(FalseAlarm)
+    talk.ended()
+    talk.wait(RESUME_LATE_MS)
+    assert talk.when(FalseAlarm) == 20_000 + RESUME_LATE_MS
+
+
+def test_words_that_come_after_the_turn_was_ended_for_its_pause_are_a_turn_of_their_own() -> None:
+    talk = Talk()
+    talk.sound(800)
+    talk.words("Where is my order?")
+    talk.quiet(1200)
+    assert talk.texts == ["Where is my order?"]
+    talk.sound(600)
+    talk.words("Where is my order? It is late, thanks.", final=True)
+    talk.quiet(1000)
+    assert talk.texts == ["Where is my order?", "It is late, thanks."]
+
+
+def test_a_second_thought_about_words_that_were_dealt_with_is_no_turn() -> None:
+    talk = Talk()
+    talk.words("I am going")
+    talk.wait(3000)
+    talk.words("I am going to", final=True)
+    talk.words("I am going to go there now", final=True)
+    talk.note(talk.turns.started("a", talk.now_ms))
+    talk.wait(5000)
+    assert talk.texts == ["I am going", "to go there now"]
+
+
+def test_hints_about_parts_that_are_over_or_unknown_do_nothing() -> None:
+    talk = Talk()
+    for part in ("x", ""):
+        talk.ended(part)
+        talk.note(talk.turns.may_end(part, 0))
+        talk.note(talk.turns.goes_on(part, 0))
+        talk.note(talk.turns.failed(part, 0))
+        talk.words("", part, final=True)
+    assert talk.told == []
+
+
+def test_only_the_parts_of_late_are_kept() -> None:
+    talk = Talk()
+    for part in range(100):
+        talk.words("Yes.", str(part), final=True)
+        talk.ended(str(part))
+    assert talk.texts == ["Yes."] * 100
+    talk.words("Yes.", "99", final=True)
+    assert len(talk.heard(Began)) == 100
+
+
+# Answers that are prepared early.
+
+
+def test_an_answer_is_prepared_when_the_turn_may_end_and_kept_when_it_does() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.words("Where is my order")
+    talk.note(talk.turns.may_end("a", 0))
+    talk.note(talk.turns.may_end("a", 0))
+    talk.words("Where is my order?", final=True)
+    talk.ended()
+    assert [outcome for _, outcome in talk.told[1:]] == [
+        MayAnswer("turn_1", "Where is my order"),
+        Ended("turn_1", "Where is my order?", 0),
+    ]
+
+
+def test_what_was_prepared_is_taken_back_when_the_caller_goes_on() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.words("Where is my order?")
+    talk.note(talk.turns.may_end("a", 0))
+    talk.note(talk.turns.goes_on("a", 0))
+    talk.note(talk.turns.goes_on("a", 0))
+    assert talk.heard(TakeBack) == [TakeBack("turn_1")]
+    talk.note(talk.turns.may_end("a", 0))
+    assert len(talk.heard(MayAnswer)) == 2
+
+
+def test_what_was_prepared_is_taken_back_when_the_words_turn_out_different() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.words("Where is my order")
+    talk.note(talk.turns.may_end("a", 0))
+    talk.words("Where is my border?", final=True)
+    talk.ended()
+    assert [type(outcome) for _, outcome in talk.told] == [Began, MayAnswer, TakeBack, Ended]
+
+
+def test_nothing_is_prepared_for_an_unfinished_sentence_for_assent_or_if_not_wished() -> None:
+    unfinished = Talk()
+    unfinished.words("My number is")
+    unfinished.note(unfinished.turns.may_end("a", 0))
+    assent = Talk()
+    assent.ai_speaks()
+    assent.sound(600)
+    assent.words("Okay")
+    assent.note(assent.turns.may_end("a", assent.now_ms))
+    calm = Talk(TurnTaking(eager=False, vendor_knows=True))
+    calm.words("Where is my order?")
+    calm.note(calm.turns.may_end("a", 0))
+    assert not any(talk.heard(MayAnswer) for talk in (unfinished, assent, calm))
+
+
+def test_a_turn_that_is_not_meant_for_the_ai_is_dropped_with_what_was_prepared() -> None:
+    talk = Talk(TurnTaking(vendor_knows=True))
+    talk.words("Where is my order?")
+    talk.note(talk.turns.may_end("a", 0))
+    talk.note(talk.turns.forget(0))
+    talk.words("Where is my order? I want it now.", final=True)
+    talk.ended()
+    talk.note(talk.turns.forget(0))
+    assert [type(outcome) for _, outcome in talk.told] == [Began, MayAnswer, TakeBack, FalseAlarm]
+    assert talk.heard(FalseAlarm) == [FalseAlarm("turn_1", resume=False)]
+
+
+def test_a_suspicion_is_dropped_without_a_word() -> None:
+    talk = Talk()
+    talk.ai_speaks()
+    talk.words("Okay")
+    talk.note(talk.turns.forget(0))
+    assert talk.told == []
+
+
+# Silence.
+
+
+def test_who_says_nothing_is_asked_twice_and_then_given_up_once() -> None:
+    talk = Talk()
+    talk.played()
+    talk.wait(SILENCE_MS - 1)
+    assert talk.told == []
+    talk.wait(20 * SILENCE_MS)
+    assert talk.told == [
+        (SILENCE_MS, AreYouThere(1)),
+        (3 * SILENCE_MS, AreYouThere(2)),
+        (5 * SILENCE_MS, GiveUp()),
+    ]
+
+
+def test_silence_counts_from_what_the_caller_has_heard() -> None:
+    """pipecat-ai/pipecat#2741, #1124: the idle timer fired while the caller still listened."""
+    talk = Talk()
+    talk.ai_speaks()
+    talk.wait(60_000)
+    assert talk.told == []
+    talk.played()
+    talk.wait(SILENCE_MS)
+    assert talk.told == [(60_000 + SILENCE_MS, AreYouThere(1))]
+
+
+def test_a_tool_that_runs_long_is_no_silence_of_the_caller() -> None:
+    talk = Talk()
+    talk.note(talk.turns.thinks(0))
+    talk.wait(60_000)
+    assert talk.told == []
+
+
+def test_the_question_itself_is_no_sign_of_life_but_an_answer_or_a_key_is() -> None:
+    talk = Talk()
+    talk.played()
+    talk.wait(SILENCE_MS)
+    talk.ai_speaks()
+    talk.wait(1500)
+    talk.played()
+    talk.wait(2 * SILENCE_MS)
+    assert talk.heard(AreYouThere) == [AreYouThere(1), AreYouThere(2)]
+    talk.words("Yes.", final=True)
+    talk.wait(1000 + SILENCE_MS)
+    assert talk.heard(AreYouThere)[2:] == [AreYouThere(1)]
+    talk.note(talk.turns.key(talk.now_ms))
+    talk.wait(SILENCE_MS)
+    assert talk.heard(AreYouThere)[3:] == [AreYouThere(1)]
+
+
+def test_nobody_is_asked_while_they_speak_or_while_an_operator_has_the_floor() -> None:
+    talk = Talk(TurnTaking(interim=False))
+    talk.played()
+    talk.sound(3 * SILENCE_MS)
+    assert not talk.heard(AreYouThere)
+    operator = Talk()
+    operator.played()
+    operator.note(operator.turns.caller_expected(False, 0))
+    operator.wait(60_000)
+    operator.note(operator.turns.caller_expected(True, operator.now_ms))
+    operator.wait(SILENCE_MS - 1)
+    assert operator.told == []
+    operator.wait(1)
+    assert operator.heard(AreYouThere) == [AreYouThere(1)]
+
+
+def test_nothing_is_awaited_before_anything_happened() -> None:
+    turns = TurnTaking()
+    assert turns.next_at_ms() is None
+    assert turns.tick(10_000) == []
+    turns.key(10_000)
+    assert turns.next_at_ms() is None
+
+
+# Whatever happens.
+
+TEXTS = ["", "yeah", "mm-hm okay", "yeah but wait", "stop", "my number is", "5 5 5", "Where is it?", "I want a table."]
+PARTS = st.sampled_from(["a", "b", "c", "d"])
+HAPPENINGS = st.one_of(
+    st.tuples(st.just("sound"), st.integers(1, 60)),
+    st.tuples(st.just("quiet"), st.integers(1, 80)),
+    st.tuples(st.just("wait"), st.integers(1, 9000)),
+    st.tuples(st.just("words"), PARTS, st.sampled_from(TEXTS), st.booleans()),
+    st.tuples(st.sampled_from(["started", "may_end", "goes_on", "ended", "failed"]), PARTS),
+    st.tuples(st.sampled_from(["thinks", "speaks", "played", "forget", "key"])),
+)
+
+
+def happen(talk: Talk, happening: tuple[object, ...]) -> None:
+    match happening:
+        case ("sound", int(frames)):
+            talk.sound(frames * 20)
+        case ("quiet", int(frames)):
+            talk.quiet(frames * 20)
+        case ("wait", int(ms)):
+            talk.wait(ms)
+        case ("words", str(part), str(text), bool(final)):
+            talk.words(text, part, final=final)
+        case (str(hint), str(part)):
+            talk.note(getattr(talk.turns, hint)(part, talk.now_ms))
+        case (str(what),):
+            talk.note(getattr(talk.turns, what)(talk.now_ms))
+
+
+MAKERS = st.builds(TurnTaking, vendor_knows=st.booleans(), interim=st.booleans(), eager=st.booleans())
+
+
+@given(MAKERS, st.lists(HAPPENINGS, max_size=25))
+def test_turns_begin_once_end_once_and_follow_each_other(
+    turns: TurnTaking, happenings: list[tuple[object, ...]]
+) -> None:
+    talk = Talk(turns)
+    for happening in happenings:
+        happen(talk, happening)
+    under_way, prepared, count = "", False, 0
+    for _, outcome in talk.told:
+        match outcome:
+            case Began(turn_id):
+                assert not under_way
+                under_way, count = turn_id, count + 1
+                assert turn_id == f"turn_{count}"
+            case Ended(turn_id, text) | MayAnswer(turn_id, text):
+                assert under_way == turn_id
+                assert text.strip()
+                if isinstance(outcome, MayAnswer):
+                    assert not prepared
+                    prepared = True
+                else:
+                    under_way, prepared = "", False
+            case TakeBack(turn_id):
+                assert prepared
+                assert under_way == turn_id
+                prepared = False
+            case FalseAlarm(turn_id):
+                assert under_way == turn_id
+                assert not prepared
+                under_way = ""
+            case FellSilent(turn_id):
+                assert under_way == turn_id
+            case _:
+                assert not under_way
+
+
+@given(MAKERS, st.lists(HAPPENINGS, max_size=20))
+def test_every_turn_closes_by_itself_once_the_line_is_quiet(
+    turns: TurnTaking, happenings: list[tuple[object, ...]]
+) -> None:
+    talk = Talk(turns)
+    for happening in happenings:
+        happen(talk, happening)
+    for part in "abcd":
+        talk.note(talk.turns.ended(part, talk.now_ms))
+    talk.wait(60_000)
+    closed = talk.heard(Ended) + talk.heard(FalseAlarm)
+    assert len(closed) == len(talk.heard(Began))
+
+
+@given(MAKERS, st.lists(st.sampled_from(["yeah", "mm-hm", "okay, right", "uh-huh"]), min_size=1), st.data())
+def test_no_assent_ever_interrupts_however_it_falls(turns: TurnTaking, said: list[str], data: st.DataObject) -> None:
+    talk = Talk(turns)
+    talk.ai_speaks()
+    for number, text in enumerate(said):
+        assert is_assent(text, "en")
+        talk.sound(data.draw(st.integers(0, INTERRUPT_MS // 20 - 1)) * 20)
+        talk.words(text, str(number), final=data.draw(st.booleans()))
+        talk.sound(data.draw(st.integers(0, 20)) * 20)
+        talk.words(text, str(number), final=True)
+        talk.ended(str(number))
+        talk.quiet(FORGET_MS + 200)
+    assert talk.told == []
+
+
+@given(st.lists(HAPPENINGS, max_size=20))
+def test_what_is_due_is_known(happenings: list[tuple[object, ...]]) -> None:
+    """Nothing is told by a tick before its time, and a tick in time leaves nothing due."""
+    talk = Talk()
+    for happening in happenings:
+        happen(talk, happening)
+        due_ms = talk.turns.next_at_ms()
+        if due_ms is not None and due_ms > talk.now_ms + 1:
+            assert talk.turns.tick(due_ms - 1) == []
+            talk.now_ms = due_ms - 1
