@@ -169,13 +169,17 @@ class _Said:
     ended_ms: int | None = None
     failed: bool = False
 
-    @property
-    def text(self) -> str:
-        return " ".join(part.text for part in self.parts.values() if part.text)
+    text: str = ""
+    final: bool = True
+    assent: bool = False
+    finish: Finish = Finish.OPEN
 
-    @property
-    def final(self) -> bool:
-        return all(part.final for part in self.parts.values())
+    def understand(self, language: str) -> None:
+        """Judge the words anew; only when a part changed, not for every frame."""
+        self.text = " ".join(part.text for part in self.parts.values() if part.text)
+        self.final = all(part.final for part in self.parts.values())
+        self.assent = is_assent(self.text, language)
+        self.finish = finish_of(self.text, language)
 
     @property
     def active_ms(self) -> int:
@@ -239,6 +243,7 @@ class TurnTaking:
         if part_id not in self._taken:
             said = self._suspect(at_ms)
             said.parts.setdefault(part_id, _Part())
+            said.understand(self._language)
             said.vendor_started = True
         return self._judge(at_ms)
 
@@ -251,6 +256,7 @@ class TurnTaking:
             part = said.parts.setdefault(part_id, _Part())
             before = words_of(said.text)
             part.text, part.final = words, final
+            said.understand(self._language)
             if words_of(said.text) != before:
                 said.words_ms = max(at_ms, self._now_ms)
                 if part_id != said.ended_part:
@@ -262,6 +268,7 @@ class TurnTaking:
         """A part will never have its words."""
         if self._said is not None and part_id in self._said.parts:
             self._said.parts[part_id].final = True
+            self._said.understand(self._language)
             self._said.failed = True
         return self._judge(at_ms)
 
@@ -272,7 +279,7 @@ class TurnTaking:
         if said is None or not said.turn_id or part_id not in said.parts or not self._eager:
             return told
         text = said.text
-        if text and said.prepared is None and not self._waits_for_more(text) and not self._is_mere_assent(said):
+        if text and said.prepared is None and not self._waits_for_more(said) and not _is_mere_assent(said):
             said.prepared = text
             told.append(MayAnswer(said.turn_id, text))
         return told
@@ -370,11 +377,10 @@ class TurnTaking:
 
     def _counts(self, said: _Said) -> bool:
         """Whether what is heard is a turn rather than noise, or assent while it is the AI's turn."""
-        text = said.text
         if self._ai is _Ai.SILENT:
-            return bool(text) or said.vendor_started or said.sound_ms >= BEGIN_MS
-        if text:
-            return not is_assent(text, self._language) or said.sound_ms >= ASSENT_INTERRUPTS_MS
+            return bool(said.text) or said.vendor_started or said.sound_ms >= BEGIN_MS
+        if said.text:
+            return not said.assent or said.sound_ms >= ASSENT_INTERRUPTS_MS
         return said.sound_ms >= _LEAST_SOUND_MS[self._ai]
 
     def _begin(self, said: _Said) -> Began:
@@ -388,7 +394,7 @@ class TurnTaking:
         return None if said.pause_told or said.sound_to_ms is None else said.sound_to_ms + PAUSE_MS
 
     def _false_alarm_due_ms(self, said: _Said) -> int | None:
-        if self._is_mere_assent(said):
+        if _is_mere_assent(said):
             return said.active_ms + (GAP_MS if said.final else RESUME_MS)
         if said.text:
             return None
@@ -401,24 +407,18 @@ class TurnTaking:
         return max(said.active_ms, said.ended_ms or 0) + RESUME_LATE_MS
 
     def _end_due_ms(self, said: _Said) -> int | None:
-        text = said.text
-        if not text or said.words_ms is None or self._is_mere_assent(said):
+        if not said.text or said.words_ms is None or _is_mere_assent(said):
             return None
         late_ms = 0 if said.final else FINAL_WAIT_MS
         if self._vendor_knows:
             return said.words_ms + VENDOR_WAIT_MS if said.ended_ms is None else said.ended_ms + late_ms
-        wait_ms = WAIT_MS[finish_of(text, self._language)]
-        if said.ended_ms is not None and not self._waits_for_more(text):
+        if said.ended_ms is not None and not self._waits_for_more(said):
             return said.ended_ms + late_ms
-        due_ms = said.active_ms + wait_ms + late_ms
+        due_ms = said.active_ms + WAIT_MS[said.finish] + late_ms
         return min(due_ms, said.words_ms + NO_WORDS_MS) if self._interim else due_ms
 
-    def _waits_for_more(self, text: str) -> bool:
-        return not self._vendor_knows and finish_of(text, self._language) in (Finish.UNFINISHED, Finish.DICTATING)
-
-    def _is_mere_assent(self, said: _Said) -> bool:
-        """Whether the AI was stopped for words that only show that somebody listens."""
-        return said.interrupts and is_assent(said.text, self._language)
+    def _waits_for_more(self, said: _Said) -> bool:
+        return not self._vendor_knows and said.finish in (Finish.UNFINISHED, Finish.DICTATING)
 
     def _silence_due_ms(self) -> int | None:
         speaking = self._said is not None and self._said.turn_id
@@ -491,3 +491,8 @@ class TurnTaking:
 
 def _past(due_ms: int | None, now_ms: int) -> bool:
     return due_ms is not None and now_ms >= due_ms
+
+
+def _is_mere_assent(said: _Said) -> bool:
+    """Whether the AI was stopped for words that only show that somebody listens."""
+    return said.interrupts and said.assent
