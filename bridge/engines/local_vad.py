@@ -1,0 +1,39 @@
+"""Whether a frame of a call holds speech, judged on this machine (WebRTC's detector).
+
+It judges 20 ms by itself and smooths over a few frames, so the first 20 to 60 ms of a word may go by as
+silence: whoever sends only speech to a transcriber must send the frames just before it as well. Each caller
+needs a detector of their own, since it adapts to their line.
+"""
+
+from __future__ import annotations
+
+from math import log10
+
+import webrtcvad
+
+from bridge.audio import FRAME_BYTES, decode, peak
+
+PRE_ROLL_MS = 300
+"""Sound before the detected beginning that belongs to it: the detector's delay and a soft first consonant."""
+
+SILENT_DB = -100.0
+
+_HZ = 8000
+_DB = (SILENT_DB, *(40 * log10(height / 255) for height in range(1, 256)))
+"""Level of each `audio.peak`, which is drawn as a square root."""
+
+
+class LocalVad:
+    """One voice. aggressiveness: 0 (hears everything as speech) to 3 (hears only clear speech)."""
+
+    def __init__(self, aggressiveness: int = 2) -> None:
+        self._vad = webrtcvad.Vad(aggressiveness)
+
+    def is_speech(self, mulaw_frame: bytes) -> bool:
+        """Of one frame: 20 ms, 160 bytes. A frame of another length, which ends a call at most, is none."""
+        return len(mulaw_frame) == FRAME_BYTES and bool(self._vad.is_speech(decode(mulaw_frame).tobytes(), _HZ))
+
+
+def level_db(mulaw: bytes) -> float:
+    """Peak of any sound in dB below full scale: 0.0 the loudest, SILENT_DB for silence and for no sound."""
+    return _DB[peak(mulaw)] if mulaw else SILENT_DB
