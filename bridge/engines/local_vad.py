@@ -7,11 +7,12 @@ needs a detector of their own, since it adapts to their line.
 
 from __future__ import annotations
 
+from array import array
 from math import log10
 
 import webrtcvad
 
-from bridge.audio import FRAME_BYTES, decode, peak
+from bridge.audio import FRAME_BYTES, LINEAR, peak
 
 PRE_ROLL_MS = 300
 """Sound before the detected beginning that belongs to it: the detector's delay and a soft first consonant."""
@@ -19,6 +20,10 @@ PRE_ROLL_MS = 300
 SILENT_DB = -100.0
 
 _HZ = 8000
+_SAMPLES = array("h", LINEAR).tobytes()
+_FIRST, _SECOND = _SAMPLES[::2], _SAMPLES[1::2]
+"""The two bytes, in this machine's order, of the sample of each mu-law code."""
+
 _DB = (SILENT_DB, *(40 * log10(height / 255) for height in range(1, 256)))
 """Level of each `audio.peak`, which is drawn as a square root."""
 
@@ -31,9 +36,17 @@ class LocalVad:
 
     def is_speech(self, mulaw_frame: bytes) -> bool:
         """Of one frame: 20 ms, 160 bytes. A frame of another length, which ends a call at most, is none."""
-        return len(mulaw_frame) == FRAME_BYTES and bool(self._vad.is_speech(decode(mulaw_frame).tobytes(), _HZ))
+        return len(mulaw_frame) == FRAME_BYTES and bool(self._vad.is_speech(_samples(mulaw_frame), _HZ))
 
 
 def level_db(mulaw: bytes) -> float:
     """Peak of any sound in dB below full scale: 0.0 the loudest, SILENT_DB for silence and for no sound."""
     return _DB[peak(mulaw)] if mulaw else SILENT_DB
+
+
+def _samples(mulaw: bytes) -> bytes:
+    """As `audio.decode`, but 50 times a second for every call: translating is ten times as fast as a loop."""
+    samples = bytearray(2 * len(mulaw))
+    samples[::2] = mulaw.translate(_FIRST)
+    samples[1::2] = mulaw.translate(_SECOND)
+    return bytes(samples)
