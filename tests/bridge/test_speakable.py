@@ -128,11 +128,12 @@ def test_plain_prose_stays_as_it_is(prose: str) -> None:
     assert speakable(prose) == prose
 
 
-@given(
-    st.lists(st.text("abcyzABÄé'", min_size=1) | st.integers(0, 9999).map(str), min_size=1), st.sampled_from(".!?…")
-)
-def test_words_and_small_numbers_stay_as_they_are(words: list[str], stop: str) -> None:
-    prose = "Well, " + " ".join(words) + stop
+PLAIN_WORDS = st.text("abcyzABÄé'", min_size=1)
+
+
+@given(st.lists(PLAIN_WORDS | st.tuples(PLAIN_WORDS, st.integers(0, 9999)), min_size=1), st.sampled_from(".!?…"))
+def test_words_and_small_numbers_stay_as_they_are(words: list[str | tuple[str, int]], stop: str) -> None:
+    prose = "Well, " + " ".join(word if isinstance(word, str) else f"{word[0]} {word[1]}" for word in words) + stop
     assert speakable(prose) == prose
 
 
