@@ -22,6 +22,7 @@ from aiohttp import web
 from bridge.engines.speech import VoiceFailed
 from bridge.rehearsal import model_speech as speech
 from bridge.rehearsal import scenario
+from bridge.rehearsal.deepgram import Deepgram
 from bridge.rehearsal.ear import Lines
 from bridge.rehearsal.mind import Heard
 from bridge.rehearsal.model_session import Session
@@ -46,6 +47,9 @@ class Faults:
     silent: no response is ever begun; no_audio: responses end without an item; never_done: they
     never end; fail_response: they fail; first_byte_delay_ms: they are slower; no_transcripts:
     transcription fails; speech_status: answer requests for speech with this HTTP status.
+    deepgram_refuse_status, deepgram_end_after, deepgram_end_with, deepgram_inject_after,
+    deepgram_inject: the same for a socket to Deepgram, sound counted as messages called "sound".
+    deepgram_silent: it understands nothing and says nothing; deepgram_slow_ms: all comes so much later.
     """
 
     refuse_status: int = 0
@@ -60,6 +64,13 @@ class Faults:
     first_byte_delay_ms: int = 0
     no_transcripts: bool = False
     speech_status: int = 0
+    deepgram_refuse_status: int = 0
+    deepgram_end_after: int = 0
+    deepgram_end_with: int = 1006
+    deepgram_inject_after: str = ""
+    deepgram_inject: tuple[str, ...] = ()
+    deepgram_silent: bool = False
+    deepgram_slow_ms: int = 0
 
     def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""
@@ -75,7 +86,8 @@ class Model:
 
     api_key: the only one it takes. model_delay_ms: from a response's beginning to its first sound.
     speed: how many times faster than real time audio comes, 0 for all at once. transcript_delay_ms:
-    how long after a turn its words come, at least and at most. expires_s: life of a session.
+    how long after a turn its words come, at least and at most. stt_delay_ms, aura_delay_ms: how long
+    Deepgram takes to understand, and to begin to speak, likewise. expires_s: life of a session.
     seed: decides all that is left to chance. speech_path: where speech programs are looked for.
     """
 
@@ -86,6 +98,8 @@ class Model:
         model_delay_ms: int = 350,
         speed: float = 15.0,
         transcript_delay_ms: tuple[int, int] = (150, 900),
+        stt_delay_ms: tuple[int, int] = (100, 250),
+        aura_delay_ms: tuple[int, int] = (150, 250),
         expires_s: float = 3600.0,
         seed: int = 1,
         speech_path: str | None = None,
@@ -94,11 +108,13 @@ class Model:
         self.model_delay_ms = model_delay_ms
         self.speed = speed
         self.transcript_delay_ms = transcript_delay_ms
+        self.stt_delay_ms, self.aura_delay_ms = stt_delay_ms, aura_delay_ms
         self.expires_s = expires_s
         self.faults = Faults()
         self.replies = [reply for name in scenario.names() for reply in scenario.load(name).replies]
         self.lines = Lines(self.replies)
         self.voice = Voice(speech_path)
+        self.deepgram = Deepgram(self, seed)
         self.sessions: list[Session] = []
         """Every session there was; the record of a test. A long rehearsal may clear the ended ones."""
         self.spoken: list[speech.Asked] = []
@@ -116,6 +132,7 @@ class Model:
         app = web.Application()
         app.router.add_get("/v1/realtime", self._connect)
         app.router.add_post("/v1/audio/speech", self._speak)
+        self.deepgram.add_routes(app, "/v1/deepgram")
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -127,6 +144,7 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(session.leave(1001, "server shutting down") for session in self._open))
+        await self.deepgram.leave()
         if self._runner:
             await self._runner.cleanup()
         self.voice.close()
