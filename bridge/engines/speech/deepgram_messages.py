@@ -37,7 +37,7 @@ _SOUND: _Query = {"encoding": "mulaw", "sample_rate": 8000}
 def nova_url(base_url: str, model: str, language: str) -> str:
     """Where nova listens. base_url: http or https, without a slash at its end."""
     query: _Query = {
-        "model": model or NOVA,
+        "model": model,
         "language": language,
         **_SOUND,
         "channels": 1,
@@ -51,9 +51,13 @@ def nova_url(base_url: str, model: str, language: str) -> str:
     return _url(base_url, "v1/listen", query)
 
 
+def flux_model(language: str) -> str:
+    """The usual flux for a language."""
+    return FLUX_ENGLISH if language.split("-")[0] == "en" else FLUX_MANY
+
+
 def flux_url(base_url: str, model: str, language: str, *, eager: bool) -> str:
-    """Where flux listens. language: used to choose the model, and as a hint to the one that knows several."""
-    model = model or (FLUX_ENGLISH if language.split("-")[0] == "en" else FLUX_MANY)
+    """Where flux listens. language: a hint to the model that knows several."""
     query: _Query = {"model": model, **_SOUND, "eot_threshold": END_CONFIDENCE, "eot_timeout_ms": END_TIMEOUT_MS}
     if eager:
         query["eager_eot_threshold"] = EAGER_CONFIDENCE
@@ -64,7 +68,7 @@ def flux_url(base_url: str, model: str, language: str, *, eager: bool) -> str:
 
 def aura_url(base_url: str, model: str) -> str:
     """Where aura speaks. model: voice and language in one."""
-    return _url(base_url, "v1/speak", {"model": model or AURA, **_SOUND})
+    return _url(base_url, "v1/speak", {"model": model, **_SOUND})
 
 
 def _url(base_url: str, path: str, query: _Query) -> str:
