@@ -7,7 +7,7 @@ is given, whole; a live voice is the same for a cascade: its sound is passed on 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 
@@ -92,7 +92,7 @@ class LiveVoice(Protocol):
     async def warm(self) -> None:
         """Connect ahead, so that the first sentence comes sooner. Never raises."""
 
-    def speak(self, text: str) -> AsyncIterator[bytes]:
+    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """mu-law 8 kHz in pieces of any size, as they come. Several may be asked for at once.
 
         Closing the iterator (`aclose`) cancels it at the vendor at once. Raises VoiceFailed while it is
