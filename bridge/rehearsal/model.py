@@ -24,6 +24,7 @@ from bridge.rehearsal import model_speech as speech
 from bridge.rehearsal import scenario
 from bridge.rehearsal.deepgram import Deepgram
 from bridge.rehearsal.ear import Lines
+from bridge.rehearsal.elevenlabs import ElevenLabs
 from bridge.rehearsal.mind import Heard
 from bridge.rehearsal.model_session import Session
 from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS, Refused
@@ -50,6 +51,12 @@ class Faults:
     deepgram_refuse_status, deepgram_end_after, deepgram_end_with, deepgram_inject_after,
     deepgram_inject: the same for a socket to Deepgram, sound counted as messages called "sound".
     deepgram_silent: it understands nothing and says nothing; deepgram_slow_ms: all comes so much later.
+    transcription fails; speech_status: answer requests for speech with this HTTP status;
+    speech_delay_ms: until its first sound; speech_pace: how many times faster than real time it comes, 0 at once.
+    elevenlabs_refuse_status: the same for ElevenLabs; elevenlabs_error: it refuses to speak, with this
+    name; elevenlabs_silent: it never says anything; elevenlabs_cut_after: it cuts the socket with this
+    piece of sound; elevenlabs_inject: raw texts with each piece. elevenlabs_delay_ms: until a
+    sentence's first sound; elevenlabs_pace: how many times faster than real time it speaks, 0 at once.
     """
 
     refuse_status: int = 0
@@ -71,6 +78,15 @@ class Faults:
     deepgram_inject: tuple[str, ...] = ()
     deepgram_silent: bool = False
     deepgram_slow_ms: int = 0
+    speech_delay_ms: int = 0
+    speech_pace: float = 0.0
+    elevenlabs_refuse_status: int = 0
+    elevenlabs_error: str = ""
+    elevenlabs_silent: bool = False
+    elevenlabs_cut_after: int = 0
+    elevenlabs_inject: tuple[str, ...] = ()
+    elevenlabs_delay_ms: int = 75
+    elevenlabs_pace: float = 10.0
 
     def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""
@@ -119,6 +135,8 @@ class Model:
         """Every session there was; the record of a test. A long rehearsal may clear the ended ones."""
         self.spoken: list[speech.Asked] = []
         """Every text that speech was made of, likewise."""
+        self.speech_finished = self.speech_cut_short = 0
+        self.elevenlabs = ElevenLabs(self)
         self.open_sessions = 0
         self.total_sessions = 0
         self.url = ""
@@ -133,6 +151,7 @@ class Model:
         app.router.add_get("/v1/realtime", self._connect)
         app.router.add_post("/v1/audio/speech", self._speak)
         self.deepgram.add_routes(app, "/v1/deepgram")
+        app.add_routes(self.elevenlabs.routes("/v1/elevenlabs"))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -191,7 +210,15 @@ class Model:
         self.lines.learn(asked.input, sound)
         self.spoken.append(asked)
         self.noted()
-        return await speech.answer(request, asked, sound)
+        try:
+            await asyncio.sleep(self.faults.speech_delay_ms / 1000)
+            response = await speech.answer(request, asked, sound, self.faults.speech_pace)
+        except (ConnectionError, asyncio.CancelledError):
+            self.speech_cut_short += 1
+            self.noted()
+            raise
+        self.speech_finished += 1
+        return response
 
     def _refused(self, request: web.Request, fault_status: int) -> web.Response | None:
         """The answer to a request without the key, or that a fault forbids."""

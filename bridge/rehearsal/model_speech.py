@@ -7,6 +7,7 @@ Shape: the official `openai` package, types/audio/speech_create_params.py.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import sys
 from array import array
@@ -18,6 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bridge.audio import decode
 from bridge.rehearsal.model_wire import Refused, Shape, explained
+from bridge.wav import TELEPHONE_HZ
 
 RATE_HZ = 24_000
 MODELS = ("tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15")
@@ -66,8 +68,8 @@ def decode_asked(body: bytes) -> Asked:
     return asked
 
 
-async def answer(request: web.Request, asked: Asked, mulaw: bytes) -> web.StreamResponse:
-    """The sound in pieces, as the real one sends it."""
+async def answer(request: web.Request, asked: Asked, mulaw: bytes, pace: float) -> web.StreamResponse:
+    """The sound in pieces, as the real one sends it. pace: how many times faster than real time, 0 at once."""
     body = bytearray()
     if asked.response_format == "wav":
         # The real one does not know the length yet when it sends this.
@@ -83,6 +85,8 @@ async def answer(request: web.Request, asked: Asked, mulaw: bytes) -> web.Stream
         piece = body[: len(body) - 1 + len(body) % 2]
         await response.write(piece)
         del body[: len(piece)]
+        if pace:
+            await asyncio.sleep(_SAMPLES / TELEPHONE_HZ / pace)
     await response.write(body)
     await response.write_eof()
     return response

@@ -1,0 +1,59 @@
+"""What a vendor's protocol is to a live voice: messages out, sound in; see `voice_lines`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bridge.engines.speech import VoiceFailed
+
+
+class Sound(Protocol):
+    """One sentence's, on its way to whoever speaks it. begun: whether any came."""
+
+    begun: bool
+
+    def give(self, mulaw: bytes) -> None:
+        """More of it."""
+
+    def end(self, failure: VoiceFailed | None = None) -> None:
+        """No more will come, and why when it should have."""
+
+
+class VoiceWire(Protocol):
+    """One socket's side of a protocol.
+
+    keep_alive: what to send after a minute without a sentence, b"" for nothing.
+    """
+
+    keep_alive: bytes
+
+    @property
+    def ready(self) -> bool:
+        """Whether sentences may be asked for."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the peer would take no further sentence now."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for what the peer is at."""
+
+    @property
+    def unstoppable(self) -> bool:
+        """Whether the peer goes on with what nobody wants, and only the socket's end would stop it."""
+
+    def open(self) -> list[bytes]:
+        """The messages that configure the socket."""
+
+    def speak(self, text: str, sound: Sound, speed: float) -> list[bytes]:
+        """The messages that ask for a sentence, whose sound and end are given to ``sound``. speed: 1 is usual."""
+
+    def leave(self, sound: Sound) -> list[bytes]:
+        """Nobody wants this sound any more: the messages that stop it."""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """One message in, its answers out. Raises VoiceFailed or EngineLost when it means the socket's end."""
+
+    def give_up(self, why: VoiceFailed) -> None:
+        """The socket is gone: every sound ends with this."""
