@@ -135,13 +135,7 @@ async def open_bridge(
         stack.push_async_callback(asyncio.to_thread, writer.close)
         rest = TwilioRest(settings.twilio_account_sid, settings.twilio_auth_token, settings.twilio_api_url)
         stack.push_async_callback(rest.close)
-        voice = open_voice(
-            settings.say_voices,
-            api_key=settings.openai_api_key,
-            base_url=settings.openai_base_url,
-            model=settings.openai_speech_model,
-            voice=settings.openai_speech_voice,
-        )
+        voice = open_voice(settings)
         stack.push_async_callback(voice.close)
         catalogue = Catalogue(settings, voice)
         profiles = profiles or Profiles.load()

@@ -26,8 +26,11 @@ DEEPGRAM_URL = "https://api.deepgram.com"
 ELEVENLABS_URL = "https://api.elevenlabs.io"
 
 SPEECH_MODEL, SPEECH_VOICE = "gpt-4o-mini-tts", "ash"
-SAY_VOICES = ("openai", "local")
-"""What speaks an operator's written words, the first that can: OpenAI's speech service, this machine's program."""
+SAY_VOICES = ("elevenlabs", "openai", "realtime", "local")
+"""What may speak an operator's written words: OpenAI by its speech service or by a Realtime session, this machine."""
+
+SAY_USUALLY = ("openai", "local")
+"""Those that are tried, in this order, when none is named."""
 
 SECRET_KEYS = (
     *("TWILIO_AUTH_TOKEN", "NGROK_AUTHTOKEN"),
@@ -58,8 +61,8 @@ class Settings:
     host only, "" when a tunnel is to make one. chat_key, chat_url, chat_model: of the chat completions that
     a cascade thinks with; OpenAI's own where none is given. deepgram_url, elevenlabs_url: http or https,
     without a trailing slash. pins: what callers must enter, by the variable that holds it.
-    say_voices: some of `SAY_VOICES`. max_calls: calls
-    beyond it get the apology. ring_s: how long operators are rung when no engine is left.
+    say_voices: some of `SAY_VOICES`, tried in their order. max_calls: calls beyond it get the apology.
+    ring_s: how long operators are rung when no engine is left.
     """
 
     home: Path
@@ -71,7 +74,7 @@ class Settings:
     openai_base_url: str = OPENAI_URL
     openai_speech_model: str = SPEECH_MODEL
     openai_speech_voice: str = SPEECH_VOICE
-    say_voices: tuple[str, ...] = SAY_VOICES
+    say_voices: tuple[str, ...] = SAY_USUALLY
     chat_key: str = field(default="", repr=False)
     chat_url: str = CHAT_URL
     chat_model: str = CHAT_MODEL
@@ -239,9 +242,9 @@ def _name(key: str, given: str) -> str:
 
 
 def _say_voices(given: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in given.lower().split(",")) if given else SAY_VOICES
+    names = tuple(name.strip() for name in given.lower().split(",")) if given else SAY_USUALLY
     if set(names) - set(SAY_VOICES) or len(set(names)) < len(names):
-        raise SettingsError("CORDBOARD_SAY", f"should be {' or '.join(SAY_VOICES)}, or both with a comma between")
+        raise SettingsError("CORDBOARD_SAY", f"should be one of {', '.join(SAY_VOICES)}, or some with commas between")
     return names
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from bridge.audio import decode, silence
 from bridge.engines.speech import VoiceFailed
+from bridge.engines.speech.collected import Collected
+from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.engines.speech.first_that_speaks import FirstThatSpeaks, open_voice
 from bridge.rehearsal.mind import THANKS
-from bridge.rehearsal.model import Model
+from bridge.rehearsal.model import Faults, Model
+from bridge.settings import SPEECH_MODEL, SPEECH_VOICE, Settings
 from tests.bridge.realtime_client import KEY
+from tests.bridge.speech_program import level_db
 
 
 class Recited:
@@ -52,8 +58,23 @@ async def test_when_none_can_the_last_says_why() -> None:
         await FirstThatSpeaks([Recited(never=True), Recited()], 0.2).speak("Hello.")
     with pytest.raises(VoiceFailed, match="in time"):
         await FirstThatSpeaks([Recited(), Recited(never=True)], 0.2).speak("Hello.")
-    with pytest.raises(VoiceFailed, match="OPENAI_API_KEY"):
+    with pytest.raises(VoiceFailed, match="CORDBOARD_SAY=local"):
         await FirstThatSpeaks([]).speak("Hello.")
+
+
+class Silent:
+    """A live voice that makes no noise."""
+
+    vendor, model = "nobody", "none"
+
+    async def warm(self) -> None:
+        return
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        yield silence(500)
+
+    async def close(self) -> None:
+        return
 
 
 @pytest.fixture
@@ -62,16 +83,55 @@ async def model() -> AsyncIterator[Model]:
         yield model
 
 
+def settings(model: Model, *voices: str, key: str = KEY) -> Settings:
+    root = model.url.replace("ws", "http", 1)
+    return Settings(
+        home=Path(),
+        say_voices=voices,
+        openai_api_key=key,
+        openai_base_url=model.url,
+        elevenlabs_api_key=key,
+        elevenlabs_url=f"{root}/elevenlabs",
+    )
+
+
 async def test_settings_make_a_voice(model: Model) -> None:
-    voice = open_voice(("openai", "local"), api_key=KEY, base_url=model.url, model="tts-1", voice="ash")
+    voice = open_voice(settings(model, "openai", "local"))
     assert await voice.speak(THANKS)
-    assert [(asked.model, asked.voice) for asked in model.spoken] == [("tts-1", "ash")]
+    assert [(asked.model, asked.voice) for asked in model.spoken] == [(SPEECH_MODEL, SPEECH_VOICE)]
     await voice.close()
 
 
-async def test_without_a_key_there_is_no_voice_of_openais(model: Model) -> None:
-    voice = open_voice(("openai",), api_key="", base_url=model.url, model="tts-1", voice="ash")
+@pytest.mark.parametrize("name", ["openai", "realtime", "elevenlabs"])
+async def test_every_vendor_can_speak_what_an_operator_wrote(model: Model, name: str) -> None:
+    model.lines.learn(THANKS, (await model.voice.speak(THANKS)).audio)
+    voice = open_voice(settings(model, name))
+    sound = await voice.speak(THANKS)
+    await voice.close()
+    assert model.lines.recognise(sound)[0].transcript == THANKS
+    assert level_db(decode(sound)) == pytest.approx(-20, abs=3)
+
+
+@pytest.mark.parametrize("name", ["openai", "realtime", "elevenlabs"])
+async def test_without_a_key_there_is_no_voice_of_a_vendors(model: Model, name: str) -> None:
+    voice = open_voice(settings(model, name, key=""))
     with pytest.raises(VoiceFailed, match="No voice is set up"):
         await voice.speak(THANKS)
     await voice.close()
-    assert not model.spoken
+
+
+async def test_a_live_voice_that_takes_too_long_for_the_whole_is_given_up(model: Model) -> None:
+    model.faults = Faults(elevenlabs_pace=0.1)
+    live = ElevenLabsVoice(api_key=KEY, base_url=settings(model).elevenlabs_url)
+    voice = Collected(live, limit_s=0.3)
+    with pytest.raises(VoiceFailed, match="took too long"):
+        await voice.speak(THANKS)
+    await model.until(lambda: model.elevenlabs.cut_short == 1)
+    await voice.close()
+
+
+async def test_a_live_voice_that_is_silent_has_said_nothing() -> None:
+    voice = Collected(Silent())
+    with pytest.raises(VoiceFailed, match="only silence"):
+        await voice.speak(THANKS)
+    await voice.close()

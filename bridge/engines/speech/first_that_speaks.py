@@ -7,8 +7,12 @@ import logging
 from collections.abc import Sequence
 
 from bridge.engines.speech import LIMIT_S, Voice, VoiceFailed
+from bridge.engines.speech.collected import Collected
+from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.engines.speech.local_voice import LocalVoice
 from bridge.engines.speech.openai_voice import OpenAIVoice
+from bridge.engines.speech.realtime_voice import RealtimeVoice
+from bridge.settings import Settings
 
 FIRST_SHARE = 0.6
 """How much of the time that is left a voice may take while others wait behind it."""
@@ -16,18 +20,24 @@ FIRST_SHARE = 0.6
 _log = logging.getLogger("cordboard.engines.speech")
 
 
-def open_voice(names: Sequence[str], *, api_key: str, base_url: str, model: str, voice: str) -> Voice:
-    """What speaks operators' written words.
+def open_voice(settings: Settings) -> Voice:
+    """What speaks operators' written words: `Settings.say_voices`, but those of vendors to whom there is no key.
 
-    names: of ``openai`` and ``local``, tried in this order; OpenAI's is left out without a key. The
-    others are OpenAI's. Raises SettingsError when base_url is no address.
+    Raises SettingsError when OpenAI's address is none.
     """
+    key, base_url, openai_voice = settings.openai_api_key, settings.openai_base_url, settings.openai_speech_voice
     made: list[Voice] = []
-    for name in names:
+    for name in settings.say_voices:
         if name == "local":
             made.append(LocalVoice())
-        elif api_key:
-            made.append(OpenAIVoice(api_key=api_key, base_url=base_url, model=model, voice=voice))
+        elif name == "elevenlabs" and settings.elevenlabs_api_key:
+            live = ElevenLabsVoice(api_key=settings.elevenlabs_api_key, base_url=settings.elevenlabs_url)
+            made.append(Collected(live))
+        elif name == "openai" and key:
+            model = settings.openai_speech_model
+            made.append(OpenAIVoice(api_key=key, base_url=base_url, model=model, voice=openai_voice))
+        elif name == "realtime" and key:
+            made.append(Collected(RealtimeVoice(api_key=key, base_url=base_url, voice=openai_voice)))
     return FirstThatSpeaks(made)
 
 
@@ -41,7 +51,7 @@ class FirstThatSpeaks:
     async def speak(self, text: str) -> bytes:
         """See `Voice.speak`; what the last voice said of it is raised when none can."""
         if not self._voices:
-            raise VoiceFailed("No voice is set up: OpenAI's needs OPENAI_API_KEY, or set CORDBOARD_SAY=local.")
+            raise VoiceFailed("No voice is set up: each but CORDBOARD_SAY=local needs its vendor's key.")
         left_s = self._limit_s
         loop = asyncio.get_running_loop()
         last = self._voices[-1]
