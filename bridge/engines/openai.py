@@ -15,12 +15,12 @@ import msgspec
 
 from bridge.engines import Listener, Remembered
 from bridge.engines import openai_messages as told
-from bridge.engines.openai_messages import Rates
 from bridge.engines.openai_settings import Config
 from bridge.engines.openai_wire import APPEND, Wire
 from bridge.engines.peer_session import PeerSession
 from bridge.engines.peer_session import lost as lost_by
 from bridge.engines.peer_socket import Closed, PeerSocket, Refused
+from bridge.engines.prices import Rates
 from bridge.errors import SettingsError
 
 BASE_URL = "https://api.openai.com/v1"

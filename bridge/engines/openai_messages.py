@@ -8,13 +8,13 @@ Source: openai-python 3.52 types, OpenAI's pricing and error pages (read 2026-11
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from bridge.engines import EngineLost
+from bridge.engines.prices import Rates, minutes_usd, tokens_usd
 
 QUOTED_CHARS = 200
 """How much of a peer's own words goes into a sentence for the operator."""
@@ -179,38 +179,19 @@ class ResponseTold(msgspec.Struct):
 # ── cost ──────────────────────────────────────────────────────────────────────────────────
 
 
-class Rates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one model costs: USD per million tokens, and per minute of audio."""
-
-    text_in: float = 0.0
-    text_cached: float = 0.0
-    text_out: float = 0.0
-    audio_in: float = 0.0
-    audio_cached: float = 0.0
-    audio_out: float = 0.0
-    minute: float = 0.0
-
-
-def rates_for(model: str, prices: Mapping[str, Rates]) -> Rates:
-    """The rates of the longest name that ``model`` begins with (dated versions); else all zero."""
-    names = [name for name in prices if model.startswith(name)]
-    return prices[max(names, key=len)] if names else Rates()
-
-
 def _tokens_usd(rates: Rates, tokens: InputTokens | None, text_out: int, audio_out: int) -> float:
     """Cached tokens are a part of the input tokens."""
     tokens = tokens or InputTokens()
     cached = tokens.cached_tokens_details or CachedTokens()
-    text_cached, audio_cached = cached.text_tokens or 0, cached.audio_tokens or 0
-    millionths = (
-        ((tokens.text_tokens or 0) - text_cached) * rates.text_in
-        + text_cached * rates.text_cached
-        + ((tokens.audio_tokens or 0) - audio_cached) * rates.audio_in
-        + audio_cached * rates.audio_cached
-        + text_out * rates.text_out
-        + audio_out * rates.audio_out
+    return tokens_usd(
+        rates,
+        text_in=tokens.text_tokens or 0,
+        text_cached=cached.text_tokens or 0,
+        text_out=text_out,
+        audio_in=tokens.audio_tokens or 0,
+        audio_cached=cached.audio_tokens or 0,
+        audio_out=audio_out,
     )
-    return millionths / 1_000_000
 
 
 def reply_cost(usage: Usage | None, rates: Rates) -> tuple[int, float]:
@@ -228,7 +209,7 @@ def transcript_cost(usage: TranscriptUsage, rates: Rates) -> tuple[int, float]:
     tokens = usage.input_token_details or InputTokens()
     seconds = usage.seconds or (tokens.audio_tokens or 0) / 10
     cost_usd = _tokens_usd(rates, tokens, usage.output_tokens, 0)
-    return usage.total_tokens, cost_usd + seconds / 60 * rates.minute
+    return usage.total_tokens, cost_usd + minutes_usd(rates, seconds)
 
 
 # ── errors ────────────────────────────────────────────────────────────────────────────────

@@ -39,8 +39,8 @@ from bridge.engines import openai_beta as beta
 from bridge.engines import openai_messages as told
 from bridge.engines import openai_settings as settings
 from bridge.engines.openai_arbiter import BYTES_PER_MS, Arbiter
-from bridge.engines.openai_messages import Rates
 from bridge.engines.openai_settings import PREFIX_MS, SILENCE_MS, TRANSCRIBER, Config
+from bridge.engines.prices import Rates, rates_for
 
 KEPT_MS = 2000
 KEPT_WORDS = 64
@@ -75,8 +75,8 @@ class Wire:
         self.malformed = 0
         self.unknown: Counter[str] = Counter()
         self._config = config
-        self._rates = told.rates_for(config.model, prices or {})
-        self._transcriber_rates = told.rates_for(TRANSCRIBER, prices or {})
+        self._rates = rates_for(config.model, prices or {})
+        self._transcriber_rates = rates_for(TRANSCRIBER, prices or {})
         self._arbiter = Arbiter(self._put)
         self.out: list[tuple[str, bytes]] = []
         self._early: list[Mapping[str, Any]] = []

@@ -33,6 +33,7 @@ from bridge.engines import (
 from bridge.engines import openai_messages as told
 from bridge.engines.openai_arbiter import EXPIRY_MS, KEPT_ITEMS, QUIET_MS
 from bridge.engines.openai_wire import Config, Wire
+from bridge.engines.prices import Rates
 
 CLIENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 SERVER: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -46,11 +47,11 @@ TOOL = {
 }
 CONFIG = Config("gpt-realtime-2.1", "marin", "You answer for Northgate.", (TOOL,))
 PRICES = {
-    "gpt-realtime-2.1": told.Rates(
+    "gpt-realtime-2.1": Rates(
         text_in=4, text_cached=0.4, text_out=24, audio_in=32, audio_cached=0.4, audio_out=64
     ),
-    "gpt-realtime-2.1-mini": told.Rates(audio_out=20),
-    "gpt-transcribe": told.Rates(minute=0.006),
+    "gpt-realtime-2.1-mini": Rates(audio_out=20),
+    "gpt-transcribe": Rates(minute=0.006),
 }
 CALLER = "conversation.item.input_audio_transcription"
 
@@ -1174,11 +1175,6 @@ def test_something_is_due_when_the_caller_has_spoken_and_may_be_answered(line: L
     line.wire.may_answer(False)
     assert not line.wire.waits(line.now_ms)
 
-
-def test_prices_are_found_by_the_longest_name() -> None:
-    assert told.rates_for("gpt-realtime-2.1-mini-2026-05-01", PRICES).audio_out == 20
-    assert told.rates_for("gpt-realtime-2.1-2026-05-01", PRICES).audio_out == 64
-    assert told.rates_for("local", PRICES) == told.Rates()
 
 
 def test_what_was_not_judged_yet_is_dropped_when_the_caller_is_not_to_be_heard(line: Line) -> None:

@@ -1,0 +1,320 @@
+"""Chat completions, streamed, from any server that speaks OpenAI's: hosted ones, Ollama, vLLM, llama.cpp.
+
+`Chat` serves all calls that think with one model at one server: connections and what the server
+refuses are shared. Nothing is tried again here but what a server refused by name, without it.
+Source: the `openai` package's types/chat (3.52) and its errors (read 2026-11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import openai
+    from openai.types.chat import ChatCompletionChunk
+
+CONNECT_S = 2.0
+FIRST_PIECE_S = 8.0
+NEXT_PIECE_S = 5.0
+WARM_S = 2.0
+KEPT_OPEN_S = 90.0
+"""How long a connection without a request is kept. The package's own 5 s are shorter than a caller's turn."""
+
+MOST_TOKENS = 800
+"""Longest reply, with its tools: some minutes of speech."""
+
+QUOTED_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """More words of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One whole call. arguments: JSON text as the model wrote it."""
+
+    tool_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the whole reply. cached: the part of ``read`` that the server knew already."""
+
+    read: int
+    cached: int
+    written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Why the model stopped: stop, length, tool_calls or content_filter; "" when the server does not say."""
+
+    reason: str
+
+
+Piece: TypeAlias = Text | ToolCall | Usage | Finished
+
+
+class ChatFailed(Exception):
+    """No reply, or no more of it. fatal: asking again is pointless (bad key, no such model, no money).
+
+    str() is a sentence for the operator.
+    """
+
+    def __init__(self, text: str, *, fatal: bool) -> None:
+        super().__init__(text)
+        self.fatal = fatal
+
+
+class Chat:
+    """One model at one server.
+
+    vendor: for prices and figures. left_out: parameters that the server refused; they are not sent any more.
+    """
+
+    def __init__(
+        self, *, base_url: str, api_key: str, model: str, vendor: str = "", options: Mapping[str, Any] | None = None
+    ) -> None:
+        """base_url: http or https, such as https://api.openai.com/v1. vendor: by the address if "".
+
+        options: more parameters for every request; a server that refuses one goes without it.
+        """
+        self.model = model
+        self.vendor = vendor or vendor_of(base_url)
+        self.left_out: set[str] = set()
+        self._base_url = base_url
+        # Servers without keys want one that is not empty.
+        self._api_key = api_key or "none"
+        self._options: dict[str, Any] = {"stream_options": {"include_usage": True}, "max_completion_tokens": MOST_TOKENS}
+        if model.startswith("gpt-6"):
+            # They think before they speak unless they are told not to: a caller would wait for it.
+            self._options["reasoning_effort"] = "none"
+        self._options.update(options or {})
+        self._client: openai.AsyncOpenAI | None = None
+        self._making: asyncio.Future[openai.AsyncOpenAI] | None = None
+        self._open_until_s = 0.0
+        self._closed = False
+
+    async def warm(self) -> None:
+        """Be ready to be asked: the package loaded, a connection open. Never raises."""
+        client = await self._ready()
+        if self._closed or self._open_until_s > asyncio.get_running_loop().time():
+            return
+        self._opened()
+        try:
+            # Whatever it answers: the connection is what is wanted.
+            async with asyncio.timeout(WARM_S):
+                await client.models.list()
+        except Exception:
+            return
+
+    async def ask(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] = (),
+        *,
+        tool_choice: str = "auto",
+    ) -> AsyncIterator[Piece]:
+        """One reply as it comes: texts, then whole tool calls, usage where the server tells it, and the finish.
+
+        messages: as the server takes them. tools: declarations as `bridge.tools.declarations` has them (flat).
+        Closing the iterator (`aclose`) closes the request. Raises ChatFailed: when nothing comes for 8 s at
+        first, later 5 s, and for all that the server or the network does wrong.
+        """
+        client = await self._ready()
+        import openai
+
+        wanted: dict[str, Any] = dict(self._options)
+        if tools:
+            wanted |= {"tools": [_nested(tool) for tool in tools], "tool_choice": tool_choice}
+        try:
+            async with asyncio.timeout(FIRST_PIECE_S) as deadline:
+                stream = await self._create(client, messages, wanted)
+            try:
+                async with aclosing(_pieces(stream, deadline.when() or 0.0)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                self._opened()
+            finally:
+                await stream.close()
+        except TimeoutError as error:
+            raise ChatFailed(f"{self._who} did not answer in time. It may pass; try again.", fatal=False) from error
+        except openai.OpenAIError as error:
+            raise self._failed(error) from error
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            raise ChatFailed(f"{self._who} sent an answer that cannot be read.", fatal=False) from error
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        self._closed = True
+        if self._client is not None:
+            await self._client.close()
+
+    # ── means ─────────────────────────────────────────────────────────────────────────────
+
+    async def _ready(self) -> openai.AsyncOpenAI:
+        if self._client is None:
+            if self._making is None:
+                # Loading the package takes a second, and certificates a tenth: not on the loop.
+                self._making = asyncio.ensure_future(asyncio.to_thread(self._make))
+            self._client = await asyncio.shield(self._making)
+        return self._client
+
+    def _make(self) -> openai.AsyncOpenAI:
+        import openai
+
+        common = openai.DEFAULT_CONNECTION_LIMITS
+        limits = type(common)(
+            max_connections=common.max_connections,
+            max_keepalive_connections=common.max_keepalive_connections,
+            keepalive_expiry=KEPT_OPEN_S,
+        )
+        timeout = openai.Timeout(FIRST_PIECE_S + NEXT_PIECE_S, connect=CONNECT_S)
+        http = openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
+        return openai.AsyncOpenAI(
+            base_url=self._base_url, api_key=self._api_key, timeout=timeout, max_retries=0, http_client=http
+        )
+
+    def _opened(self) -> None:
+        self._open_until_s = asyncio.get_running_loop().time() + KEPT_OPEN_S / 2
+
+    async def _create(
+        self, client: openai.AsyncOpenAI, messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]
+    ) -> openai.AsyncStream[ChatCompletionChunk]:
+        import openai
+
+        while True:
+            given: dict[str, Any] = {name: value for name, value in wanted.items() if name not in self.left_out}
+            try:
+                return await client.chat.completions.create(
+                    model=self.model,
+                    messages=messages,
+                    stream=True,
+                    **given,
+                )
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                refused = _refused(error, given)
+                if not refused:
+                    raise
+                self.left_out |= refused
+
+    @property
+    def _who(self) -> str:
+        return "OpenAI's chat" if self.vendor == "openai" else f"The chat server ({self.vendor})"
+
+    def _failed(self, error: openai.OpenAIError) -> ChatFailed:
+        """What to tell the operator."""
+        import openai
+
+        who = self._who
+        match error:
+            case openai.APIConnectionError():
+                return ChatFailed(f"{who} cannot be reached. Check the network and CORDBOARD_CHAT_URL.", fatal=False)
+            case openai.APIStatusError(status_code=status):
+                words = error.message[:QUOTED_CHARS]
+            case openai.APIError():
+                # Told in the middle of a reply.
+                status, words = 500, error.message[:QUOTED_CHARS]
+            case _:
+                return ChatFailed(f"{who} could not be asked ({type(error).__name__}).", fatal=False)
+        code = getattr(error, "code", None) or ""
+        if status == 401:
+            key = "OPENAI_API_KEY" if self.vendor == "openai" else "CORDBOARD_CHAT_KEY"
+            text = f"{who} refused the key (401). Put a valid key into {key} and start the bridge again."
+        elif status == 403:
+            text = f"{who} does not let this key use {self.model} (403). Check the key's project and region."
+        elif status == 404:
+            text = f"There is no model {self.model} at {who} (404). Check the call's profile and CORDBOARD_CHAT_URL."
+        elif status == 402 or (status == 429 and ("quota" in f"{code} {words}" or "billing" in code)):
+            text = f"The account at {who} has no credit left ({status}). Add credit; calls need it from then on."
+        elif status == 429:
+            return ChatFailed(f"{who} holds back: too many requests (429). It may pass; try again.", fatal=False)
+        elif 400 <= status < 500 and status not in (408, 409, 425):
+            text = f"{who} does not take what it is asked ({status}): {words}"
+        else:
+            return ChatFailed(f"{who} had an error ({status}). It may pass; try again.", fatal=False)
+        return ChatFailed(text, fatal=True)
+
+
+def vendor_of(base_url: str) -> str:
+    """Whose server this is, by its address: openai, groq, mistral …; its name or number otherwise."""
+    host = urlsplit(base_url).hostname or "chat"
+    parts = host.split(".")
+    return host if len(parts) < 2 or parts[-1].isdecimal() else parts[-2]
+
+
+def _nested(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat declaration as chat completions have it. Without strict: few servers know it."""
+    return {"type": "function", "function": {name: tool[name] for name in ("name", "description", "parameters")}}
+
+
+def _refused(error: openai.APIStatusError, given: Mapping[str, Any]) -> set[str]:
+    """Which of the parameters given the server does not take."""
+    said = f"{error.message} {error.body}"
+    names = {name for name in given if re.search(rf"\b{name}\b", f"{error.param} {said}")}
+    if "tool_choice" in given and re.search(r"not support\w* (tools|functions?\b)", said):
+        return {"tools", "tool_choice"}
+    # That a declaration is wrong is no reason to go without tools.
+    return names - {"tools"}
+
+
+@dataclass(slots=True)
+class _Call:
+    tool_id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+async def _pieces(stream: openai.AsyncStream[ChatCompletionChunk], first_due_s: float) -> AsyncIterator[Piece]:
+    """The pieces of a stream. first_due_s: loop time at which the first chunk with content is due."""
+    calls: list[_Call] = []
+    open_calls: dict[int, _Call] = {}
+    reason = ""
+    chunks = aiter(stream)
+    due_s = first_due_s
+    now_s = asyncio.get_running_loop().time
+    usage: Usage | None = None
+    while True:
+        try:
+            async with asyncio.timeout_at(due_s):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            break
+        told = chunk.usage
+        if told is not None:
+            details = told.prompt_tokens_details
+            usage = Usage(told.prompt_tokens, (details and details.cached_tokens) or 0, told.completion_tokens)
+        for choice in chunk.choices or ():
+            delta = choice.delta
+            if delta is not None and (text := delta.content or delta.refusal):
+                due_s = now_s() + NEXT_PIECE_S
+                yield Text(text)
+            for part in (delta and delta.tool_calls) or ():
+                due_s = now_s() + NEXT_PIECE_S
+                call = open_calls.get(part.index)
+                # Some servers number all calls 0 and tell them apart by their ids.
+                if call is None or (part.id and call.tool_id and part.id != call.tool_id):
+                    call = open_calls[part.index] = _Call()
+                    calls.append(call)
+                call.tool_id = part.id or call.tool_id
+                if part.function is not None:
+                    call.name += part.function.name or ""
+                    call.arguments.append(part.function.arguments or "")
+            reason = choice.finish_reason or reason
+    for at, call in enumerate(calls):
+        yield ToolCall(call.tool_id or f"call_{at}", call.name, "".join(call.arguments) or "{}")
+    if usage is not None:
+        yield usage
+    yield Finished(reason)
