@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -97,7 +97,10 @@ class Chat:
         self._base_url = base_url
         # Servers without keys want one that is not empty.
         self._api_key = api_key or "none"
-        self._options: dict[str, Any] = {"stream_options": {"include_usage": True}, "max_completion_tokens": MOST_TOKENS}
+        self._options: dict[str, Any] = {
+            "stream_options": {"include_usage": True},
+            "max_completion_tokens": MOST_TOKENS,
+        }
         if model.startswith("gpt-6"):
             # They think before they speak unless they are told not to: a caller would wait for it.
             self._options["reasoning_effort"] = "none"
@@ -126,7 +129,7 @@ class Chat:
         tools: Sequence[Mapping[str, Any]] = (),
         *,
         tool_choice: str = "auto",
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """One reply as it comes: texts, then whole tool calls, usage where the server tells it, and the finish.
 
         messages: as the server takes them. tools: declarations as `bridge.tools.declarations` has them (flat).
@@ -195,15 +198,14 @@ class Chat:
     ) -> openai.AsyncStream[ChatCompletionChunk]:
         import openai
 
+        asked: Any = list(messages)
         while True:
             given: dict[str, Any] = {name: value for name, value in wanted.items() if name not in self.left_out}
             try:
-                return await client.chat.completions.create(
-                    model=self.model,
-                    messages=messages,
-                    stream=True,
-                    **given,
+                stream: openai.AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(
+                    model=self.model, messages=asked, stream=True, **given
                 )
+                return stream
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 refused = _refused(error, given)
                 if not refused:
@@ -277,7 +279,7 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
 
 
-async def _pieces(stream: openai.AsyncStream[ChatCompletionChunk], first_due_s: float) -> AsyncIterator[Piece]:
+async def _pieces(stream: openai.AsyncStream[ChatCompletionChunk], first_due_s: float) -> AsyncGenerator[Piece, None]:
     """The pieces of a stream. first_due_s: loop time at which the first chunk with content is due."""
     calls: list[_Call] = []
     open_calls: dict[int, _Call] = {}

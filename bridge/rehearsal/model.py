@@ -26,6 +26,8 @@ from bridge.rehearsal.deepgram import Deepgram
 from bridge.rehearsal.ear import Lines
 from bridge.rehearsal.elevenlabs import ElevenLabs
 from bridge.rehearsal.mind import Heard
+from bridge.rehearsal.model_chat import Completions
+from bridge.rehearsal.model_chat_wire import MODELS as CHAT_MODELS
 from bridge.rehearsal.model_session import Session
 from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS, Refused
 from bridge.rehearsal.voice import Voice
@@ -57,6 +59,10 @@ class Faults:
     name; elevenlabs_silent: it never says anything; elevenlabs_cut_after: it cuts the socket with this
     piece of sound; elevenlabs_inject: raw texts with each piece. elevenlabs_delay_ms: until a
     sentence's first sound; elevenlabs_pace: how many times faster than real time it speaks, 0 at once.
+    chat_status, chat_code: answer requests for chat with this HTTP status and error code. chat_refuses:
+    parameters that are not known. chat_silent: no token ever comes; chat_delay_ms: the first comes later;
+    chat_cut_after: the connection is cut after this many tokens; chat_error_after: an error is told instead
+    of more. chat_times: how many requests these hit, 0 for all.
     """
 
     refuse_status: int = 0
@@ -87,6 +93,14 @@ class Faults:
     elevenlabs_inject: tuple[str, ...] = ()
     elevenlabs_delay_ms: int = 75
     elevenlabs_pace: float = 10.0
+    chat_status: int = 0
+    chat_code: str = "server_error"
+    chat_refuses: tuple[str, ...] = ()
+    chat_silent: bool = False
+    chat_delay_ms: int = 0
+    chat_cut_after: int = 0
+    chat_error_after: int = 0
+    chat_times: int = 0
 
     def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""
@@ -137,6 +151,7 @@ class Model:
         """Every text that speech was made of, likewise."""
         self.speech_finished = self.speech_cut_short = 0
         self.elevenlabs = ElevenLabs(self)
+        self.chat = Completions(self, seed)
         self.open_sessions = 0
         self.total_sessions = 0
         self.url = ""
@@ -152,6 +167,8 @@ class Model:
         app.router.add_post("/v1/audio/speech", self._speak)
         self.deepgram.add_routes(app, "/v1/deepgram")
         app.add_routes(self.elevenlabs.routes("/v1/elevenlabs"))
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/v1/models", self._models)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -220,11 +237,26 @@ class Model:
         self.speech_finished += 1
         return response
 
-    def _refused(self, request: web.Request, fault_status: int) -> web.Response | None:
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        faults = self.chat.faults()
+        if refused := self._refused(request, faults.chat_status if faults else 0, faults.chat_code if faults else ""):
+            return refused
+        try:
+            return await self.chat.answer(request, faults)
+        except Refused as wrong:
+            return _refusal(404 if wrong.code == "model_not_found" else 400, wrong.code, wrong.message, wrong.param)
+
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request, 0):
+            return refused
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "rehearsal"} for name in CHAT_MODELS]
+        return web.json_response({"object": "list", "data": listed})
+
+    def _refused(self, request: web.Request, fault_status: int, code: str = "server_error") -> web.Response | None:
         """The answer to a request without the key, or that a fault forbids."""
         given = request.headers.get("Authorization", "")
         if fault_status:
-            return _refusal(fault_status, "server_error", "The rehearsal was told to refuse.")
+            return _refusal(fault_status, code, "The rehearsal was told to refuse.")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode()):
             return _refusal(401, "invalid_api_key", "Incorrect API key provided.")
         return None

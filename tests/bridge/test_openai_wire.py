@@ -47,9 +47,7 @@ TOOL = {
 }
 CONFIG = Config("gpt-realtime-2.1", "marin", "You answer for Northgate.", (TOOL,))
 PRICES = {
-    "gpt-realtime-2.1": Rates(
-        text_in=4, text_cached=0.4, text_out=24, audio_in=32, audio_cached=0.4, audio_out=64
-    ),
+    "gpt-realtime-2.1": Rates(text_in=4, text_cached=0.4, text_out=24, audio_in=32, audio_cached=0.4, audio_out=64),
     "gpt-realtime-2.1-mini": Rates(audio_out=20),
     "gpt-transcribe": Rates(minute=0.006),
 }
@@ -1174,7 +1172,6 @@ def test_something_is_due_when_the_caller_has_spoken_and_may_be_answered(line: L
     assert line.wire.waits(line.now_ms + 999) and not line.wire.waits(line.now_ms + 1000)
     line.wire.may_answer(False)
     assert not line.wire.waits(line.now_ms)
-
 
 
 def test_what_was_not_judged_yet_is_dropped_when_the_caller_is_not_to_be_heard(line: Line) -> None:
