@@ -46,13 +46,20 @@ class _Turn:
         """How much of the text was heard, to the end of a word."""
         if not self.is_played:
             return len(self.text)
-        if self.complete and self.heard_ms >= self.received_ms - WHOLE_MS:
-            return len(self.text)
-        if not self.received_ms:
-            return 0
-        reached = int(len(self.text) * min(1.0, self.heard_ms / self.received_ms))
-        space = self.text.rfind(" ", 0, reached + 1)
-        return max(space, 0)
+        return heard_chars(self.text, self.heard_ms, self.received_ms, complete=self.complete)
+
+
+def heard_chars(text: str, heard_ms: float, received_ms: float, *, complete: bool) -> int:
+    """How much of a text was heard, to the end of a word, when so much of its sound was.
+
+    received_ms: of the sound that was made so far; complete: that is all of it.
+    """
+    if complete and heard_ms >= received_ms - WHOLE_MS:
+        return len(text)
+    if not received_ms:
+        return 0
+    reached = int(len(text) * min(1.0, heard_ms / received_ms))
+    return max(text.rfind(" ", 0, reached + 1), 0)
 
 
 def spoken_words(text: str) -> list[str]:

@@ -36,6 +36,10 @@ TOKENS_PER_S = 90.0
 CUT_OFF = "Your answer was cut off there by a fault."
 """How a message begins that asks for the rest of the reply before it."""
 
+STILL_RUNNING = "Still running"
+"""How the result of a tool begins that has none yet; it is told later, as `_FINISHED` reads it."""
+
+_FINISHED = re.compile(r"^The tool (\S+) has finished\. Its result: (.*)", re.DOTALL)
 _SHORTEST_LINE_WORDS = 3
 """Words from the beginning of a caller's line by which it is known, when it was cut short."""
 
@@ -57,6 +61,7 @@ class Thought:
         self._replies = replies
         self._mind = Mind(replies)
         self._declared = declared
+        self._running: dict[str, str] = {}
         self._usable = usable
         self._lines = {reply.line: spoken_words(reply.line) for reply in replies}
         self._uses = {reply.tool.name: reply.tool for reply in replies if reply.tool}
@@ -73,12 +78,14 @@ class Thought:
                         self._mind.hear(heard)
                 case wire.System() | wire.Developer() if at and last and text.startswith(CUT_OFF):
                     return self._rest(messages[: at - 1], text_of(messages[at - 1].content))
+                case wire.System() | wire.Developer() if at and (finished := _FINISHED.match(text)):
+                    self._mind.result(self._running.pop(finished[1], ""), finished[2])
                 case wire.System() | wire.Developer() if at:
                     self._mind.read("system", text)
                     instructions = text if last else None
                 case wire.Assistant():
                     self._recall(text, message)
-                case wire.Tool(tool_call_id=call_id):
+                case wire.Tool(tool_call_id=call_id) if not text.startswith(STILL_RUNNING):
                     self._mind.result(call_id, text)
         return self._mind.plan(instructions, self._usable)
 
@@ -120,6 +127,7 @@ class Thought:
             planned = plan.tool if plan.tool and plan.tool.name == call.function.name else None
             known = planned or self._uses.get(call.function.name) or ToolUse(call.function.name, {}, "", "", "")
             self._mind.used(call.id, known)
+            self._running[call.function.name] = call.id
 
     def _rest(self, messages: Sequence[Message], begun: str) -> Plan:
         """The reply to the messages before the one that was begun, without that."""

@@ -115,6 +115,15 @@ async def test_a_tool_is_called_in_pieces_and_its_result_spoken(ask: Any) -> Non
     assert spoken(chunks).startswith("Thank you. I can see two payments of 48 dollars")
 
 
+async def test_a_result_may_come_later(ask: Any) -> None:
+    running = {"role": "tool", "tool_call_id": "call_1", "content": "Still running; its result will be told."}
+    begun = [user(ORDER.line), ai(None, call()), running, user(CHARGED.line)]
+    assert spoken((await ask(*begun, tools=[TOOL]))[1]) == CHARGED.says
+    news = note('The tool find_payments has finished. Its result: {"payments":[{"amount":48},{"amount":48}]}')
+    _, chunks = await ask(*begun, ai(CHARGED.says), news, tools=[TOOL])
+    assert spoken(chunks).startswith("Thank you. I can see two payments of 48 dollars")
+
+
 async def test_it_does_without_a_tool_that_it_may_not_use(ask: Any) -> None:
     assert ORDER.tool
     assert spoken((await ask(user(ORDER.line)))[1]) == ORDER.tool.without
