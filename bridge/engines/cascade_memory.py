@@ -109,7 +109,10 @@ class Memory:
                     messages.append({"role": "assistant", "content": text.strip()})
                 case _Calls(calls=calls):
                     entry.shown = entry.shown or any(call.result is None for call in calls)
-                    messages += _as_messages(calls)
+                    # Words and tools of one reply are one message.
+                    with_words = messages[-1]["role"] == "assistant" and "tool_calls" not in messages[-1]
+                    words = messages.pop()["content"] if with_words else None
+                    messages += _as_messages(calls, words)
         if caller:
             messages.append({"role": "user", "content": caller})
         if last:
@@ -230,8 +233,8 @@ def _system(text: str) -> Message:
     return {"role": "system", "content": text}
 
 
-def _as_messages(calls: Sequence[_Call]) -> list[Message]:
-    """The calls of one reply, and right after them a result for each."""
+def _as_messages(calls: Sequence[_Call], words: str | None) -> list[Message]:
+    """The calls of one reply with its words, and right after them a result for each."""
     called = [
         {"id": call.tool_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in calls
@@ -240,7 +243,7 @@ def _as_messages(calls: Sequence[_Call]) -> list[Message]:
         {"role": "tool", "tool_call_id": call.tool_id, "content": STILL_RUNNING if call.result is None else call.result}
         for call in calls
     ]
-    return [{"role": "assistant", "content": None, "tool_calls": called}, *results]
+    return [{"role": "assistant", "content": words, "tool_calls": called}, *results]
 
 
 def _length(entry: _Entry) -> int:

@@ -97,8 +97,8 @@ class _Sentence:
 class Reply:
     """One reply. run: makes it. All else may be read at any time.
 
-    held: nothing leaves. stopped: nothing will any more. text: all that the model wrote so far.
-    thought: the model has finished. finish: why. spoke: sound left.
+    held: nothing leaves. stopped: nothing will any more. text: all that the model wrote so far; told: the words
+    that left. thought: the model has finished. finish: why. spoke: sound left.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class Reply:
         self.held = held
         self.stopped = False
         self.text = ""
+        self.told = ""
         self.thought = wanted.text is not None
         self.finish = ""
         self.usage: Usage | None = None
@@ -288,14 +289,14 @@ class Reply:
 
     def _pass_on(self) -> None:
         """All that may leave, in order."""
-        while self._begun and not self.held and not self.stopped:
+        while self._begun and self._may_leave():
             sentence = self._begun[0]
             for sound in sentence.sounds:
                 self._first_passed_s = self._first_passed_s or self._loop.time()
                 sentence.passed_ms += len(sound) / BYTES_PER_MS
                 self.spoke = True
-                self._telling.sound(self, self._words_with(sentence), sound)
-                if self.stopped:
+                self._leave(self._words_with(sentence), sound)
+                if not self._may_leave():
                     return
             sentence.sounds.clear()
             if not sentence.over:
@@ -304,8 +305,15 @@ class Reply:
             self._tempo.learn(len(sentence.text), sentence.passed_ms)
             rest = sentence.text[sentence.told_chars :]
             more = " " if self._begun or self._waiting or not self.thought else ""
-            self._telling.sound(self, rest + more, b"")
+            self._leave(rest + more, b"")
         self._look_whether_over()
+
+    def _may_leave(self) -> bool:
+        return not (self.held or self.stopped)
+
+    def _leave(self, words: str, sound: bytes) -> None:
+        self.told += words
+        self._telling.sound(self, words, sound)
 
     def _words_with(self, sentence: _Sentence) -> str:
         """The words of a sentence that its sound has come to, to the end of a word."""

@@ -162,8 +162,8 @@ class Chat:
     async def close(self) -> None:
         """Let go of connections."""
         self._closed = True
-        if self._client is not None:
-            await self._client.close()
+        if self._making is not None:
+            await (await self._ready()).close()
 
     # ── means ─────────────────────────────────────────────────────────────────────────────
 

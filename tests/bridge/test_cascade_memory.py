@@ -144,6 +144,14 @@ def test_results_follow_their_calls_in_whatever_order_they_come(memory: Memory) 
     assert told(memory) == [("assistant", None), ("tool", "two"), ("tool", "Ada"), ("user", "Well?")]
 
 
+def test_words_and_tools_of_one_reply_are_one_message(memory: Memory) -> None:
+    memory.spoke("a", "", 0)
+    memory.tools_called([("1", "find_payments", "{}")])
+    assert told(memory) == [("assistant", None), ("tool", STILL_RUNNING)]
+    memory.spoke("a", "One moment.", 800)
+    assert told(memory) == [("assistant", "One moment."), ("tool", STILL_RUNNING)]
+
+
 def test_a_result_that_the_model_was_told_to_wait_for_comes_as_news(memory: Memory) -> None:
     memory.tools_called([("1", "find_payments", "{}")])
     memory.caller_said("Well?")
