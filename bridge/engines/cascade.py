@@ -45,6 +45,7 @@ from bridge.engines.cascade_listening import Listening
 from bridge.engines.cascade_memory import FALSE_INTERRUPTION, Memory, Message
 from bridge.engines.cascade_reply import Reply, Tempo, Wanted
 from bridge.engines.chat import Chat, ChatFailed, ToolCall
+from bridge.engines.local_vad import SILENT_DB, LocalVad, level_db
 from bridge.engines.openai import load_prices
 from bridge.engines.prices import Rates, minutes_usd, rates_for, speech_usd, tokens_usd
 from bridge.engines.speakable import speakable
@@ -147,7 +148,7 @@ class _Broken:
 class Cascade(Words):
     """One call's, used for one `run`; see `Engine`. Its transcriber and its voice end with it, the chat is shared.
 
-    ear: tells speech from silence. prices: instead of `load_prices`.
+    ear: tells speech from silence, this machine's detector if None. prices: instead of `load_prices`.
     """
 
     def __init__(
@@ -157,13 +158,13 @@ class Cascade(Words):
         transcriber: MakeTranscriber,
         chat: Chat,
         voice: LiveVoice,
-        ear: Ear,
+        ear: Ear | None = None,
         prices: Mapping[str, Rates] | None = None,
     ) -> None:
         prices = load_prices() if prices is None else prices
         self._config = config
         self._chat, self._voice = chat, voice
-        self._ear = ear
+        self._ear = ear or _local_ear()
         self._memory = Memory(config.instructions)
         self._listening = Listening(transcriber, self)
         self._turns = TurnTaking(
@@ -770,3 +771,8 @@ class Cascade(Words):
         seconds = heard / BYTES_PER_MS / 1000
         if seconds:
             self._tell(Used(0, minutes_usd(self._ear_rates, seconds), self._config.transcriber))
+
+
+def _local_ear() -> Ear:
+    vad = LocalVad()
+    return lambda mulaw: (True, level_db(mulaw)) if vad.is_speech(mulaw) else (False, SILENT_DB)
