@@ -111,8 +111,9 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     needs: why the call needs a person, most pressing first; empty when it does not.
     allowed: the verbs that would be accepted now.
     why_not: verb -> the sentence an operator would be refused with.
-    cost_usd: estimate from the engines' own usage figures.
-    engine: the engine that has the call, engines: those it could be swapped for by `Swap`.
+    cost_usd: estimate from the engines' own usage figures; costs_usd: the same by vendor.
+    engine: the engine that has the call, "" when none does; engines: those it could be swapped for by
+    `Swap`; coming: the one that takes over at the next quiet moment, "" for none.
     end_cause: empty until the call has ended.
     """
 
@@ -140,8 +141,10 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     session_expires_ms: int | None = None
     cost_usd: float = 0.0
     tokens: int = 0
+    costs_usd: dict[str, float] = {}
     engine: str = ""
     engines: tuple[str, ...] = ()
+    coming: str = ""
     summary: str = ""
     end_cause: str = ""
     allowed: tuple[Verb, ...] = ()

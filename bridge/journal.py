@@ -398,6 +398,7 @@ def _ended_view(view: CallView, seen_ms: int, last_ms: int) -> CallView:
         recording=Recording.PARTIAL if view.recording is Recording.ON else view.recording,
         clock_ms=max(view.clock_ms, last_ms, lasted_ms),
         session_expires_ms=None,
+        coming="",
         end_cause=BRIDGE_STOPPED,
         allowed=(),
         why_not={},

@@ -107,6 +107,7 @@ class Picture:
     tokens: int = 0
     engine: str = ""
     engines: tuple[str, ...] = ()
+    coming: str = ""
     costs_usd: dict[str, float] = field(default_factory=dict)
     """By vendor; the engine's own under its name."""
 
@@ -372,6 +373,8 @@ class Picture:
         running = self.running_tools()
         if self.call.floor is Floor.OPERATOR:
             return f"{self.call.holder} has the floor"
+        if self.call.is_ringing:
+            return "No AI: take over"
         if self.call.floor is Floor.HOLD:
             return "On hold"
         if self.caller_speaking:
@@ -387,6 +390,7 @@ class Picture:
     def view(self) -> CallView:
         """The call as it now is."""
         reasons = {verb: self.call.why_not(verb) for verb in Verb}
+        engine = "" if self.call.phase is Phase.LIVE and self.call.ai_gone else self.engine
         return CallView(
             call_id=self.call_id,
             call_sid=self.call_sid,
@@ -412,8 +416,10 @@ class Picture:
             session_expires_ms=self.session_expires_ms,
             cost_usd=self.cost_usd,
             tokens=self.tokens,
-            engine=self.engine,
-            engines=tuple(name for name in self.engines if name != self.engine),
+            costs_usd=dict(self.costs_usd),
+            engine=engine,
+            engines=tuple(name for name in self.engines if name != engine),
+            coming=self.coming if self.call.phase is Phase.LIVE else "",
             end_cause=self.call.end_cause if self.call.phase is Phase.ENDED else "",
             allowed=tuple(verb for verb in Verb if not reasons[verb]),
             why_not={verb: reason for verb, reason in reasons.items() if reason},

@@ -99,8 +99,9 @@ class Seat:
         """Let this engine go on as soon as it is ready and nobody is speaking."""
         if self._coming is not None:
             self._leave(self._coming)
-        self._coming = self._opened(name)
-        self._coming.wanted_ms = self._live.now_ms()
+        coming = self._opened(name)
+        coming.wanted_ms = self._live.now_ms()
+        self._expect(coming)
         self._live.picture.note(f"Another engine is called: {name}", "swap", self._live.now_ms())
 
     def ring(self) -> None:
@@ -135,7 +136,7 @@ class Seat:
                 self._change_over(coming)
         elif coming is None and self._roll_ms is not None and now_ms > self._roll_ms:
             self._roll_ms = None
-            self._coming = self._opened(self._succession.current)
+            self._expect(self._opened(self._succession.current))
 
     def _is_awaited(self) -> bool:
         return self._owed and self._sitter is not None and not self._sitter.is_ready
@@ -177,11 +178,12 @@ class Seat:
             self._plan_roll(ready)
             return
         if sitter is self._coming:
-            self._coming = None
+            self._expect(None)
             if self._sitter is not None:
                 self._leave(self._sitter)
             self._sit(sitter)
             self._succession.handed_on(sitter.name, now_ms)
+            live.picture.mark(now_ms, MarkerKind.ENGINE, f"engine: {sitter.name}")
         self._succession.ready(now_ms)
         self._plan_roll(ready)
         live.apply(calls.EngineReady())
@@ -213,6 +215,13 @@ class Seat:
         live.start(self._run(sitter))
         return sitter
 
+    def _expect(self, coming: Sitter | None) -> None:
+        """It is to take the seat next. Operators see which engine comes; one's own renewal is no news."""
+        self._coming = coming
+        name, picture = coming.name if coming is not None else "", self._live.picture
+        picture.coming = "" if name == picture.engine else name
+        picture.changed()
+
     def _memory(self) -> list[Remembered]:
         picture = self._live.picture
         return remembered(picture.transcript.views(), picture.tools.values())
@@ -242,7 +251,7 @@ class Seat:
         if not self._is_quiet() and live.call.floor is Floor.AI:
             self._ai.cut(Party.OPERATOR)
         owed = self._ai.engine_left()
-        self._coming = None
+        self._expect(None)
         if former is not None:
             self._leave(former)
         self._sit(coming)
@@ -273,7 +282,7 @@ class Seat:
         if live.call.phase not in (Phase.CONNECTING, Phase.LIVE):
             return
         if sitter is self._coming:
-            self._coming = None
+            self._expect(None)
             if sitter.wanted_ms is not None:
                 live.trouble("swap failed", f"{lost} The call stays with {self._succession.current or 'nobody'}.")
             else:
@@ -311,7 +320,7 @@ class Seat:
             case Destination.AI:
                 names = [name for name in self._succession.engines if name not in (PIN, "keypad")]
                 if names:
-                    self._coming = self._opened(names[0])
+                    self._expect(self._opened(names[0]))
                 else:
                     live.apply(calls.EngineGone("the caller asks for a person"))
             case Destination.OPERATOR:

@@ -274,6 +274,28 @@ def test_consumption_adds_up() -> None:
     assert (seen.view().tokens, round(seen.view().cost_usd, 3)) == (150, 0.03)
 
 
+def test_what_each_vendor_cost_is_told_apart() -> None:
+    seen = live()
+    seen.engine = "cascade"
+    seen.used(100, 0.02)
+    seen.used(0, 0.01, "deepgram")
+    seen.used(0, 0.02, "deepgram")
+    costs_usd = {vendor: round(cost_usd, 3) for vendor, cost_usd in seen.view().costs_usd.items()}
+    assert costs_usd == {"cascade": 0.02, "deepgram": 0.03}
+
+
+def test_an_engine_can_be_swapped_for_the_others_and_when_all_are_gone_for_any() -> None:
+    seen = live()
+    seen.engine, seen.engines, seen.coming = "openai", ("openai", "cascade"), "cascade"
+    view = seen.view()
+    assert (view.engine, view.engines, view.coming) == ("openai", ("cascade",), "cascade")
+    seen.coming = ""
+    seen.call.apply(calls.EngineGone("the AI was lost"))
+    view = seen.view()
+    assert (view.engine, view.engines, view.activity) == ("", ("openai", "cascade"), "No AI: take over")
+    assert {Verb.TAKE_OVER, Verb.SWAP} <= set(view.allowed)
+
+
 def test_keys_and_take_overs_are_seen() -> None:
     told: list[Key] = []
     seen = live(told)
