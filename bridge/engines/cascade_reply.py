@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -274,8 +274,7 @@ class Reply:
         self._speak_more()
 
     async def _hear(self, sentence: _Sentence, skip: int) -> None:
-        speaking = cast("AsyncGenerator[bytes, None]", self._voice.speak(sentence.spoken))
-        async with aclosing(speaking) as sounds:
+        async with aclosing(self._voice.speak(sentence.spoken)) as sounds:
             async for sound in sounds:
                 if skip:
                     sound, skip = sound[skip:], max(0, skip - len(sound))

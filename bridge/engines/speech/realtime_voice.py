@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncGenerator, Mapping
 
 from bridge.engines.openai import BASE_URL, load_prices, lost, realtime_url
-from bridge.engines.openai_messages import Rates
+from bridge.engines.prices import Rates
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.realtime_voice_wire import RealtimeVoiceWire
 from bridge.engines.speech.utterance import SILENT_S

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from bridge.engines import openai_messages as told
-from bridge.engines.openai_messages import Rates
 from bridge.engines.openai_wire import AUDIO, KEPT_NAMES
+from bridge.engines.prices import Rates, rates_for
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.voice_wire import Sound
 from bridge.transcript import spoken_words
@@ -68,7 +68,7 @@ class RealtimeVoiceWire:
         self.malformed = 0
         self.unknown: Counter[str] = Counter()
         self._voice = voice
-        self._rates = told.rates_for(model, prices or {})
+        self._rates = rates_for(model, prices or {})
         self._reading: _Reading | None = None
         self._speed = 1.0
         self._count = 0
