@@ -138,6 +138,7 @@ async def open_bridge(
         voice = open_voice(settings)
         stack.push_async_callback(voice.close)
         catalogue = Catalogue(settings, voice)
+        stack.push_async_callback(catalogue.close)
         profiles = profiles or Profiles.load()
         for profile in profiles:
             catalogue.check(profile)

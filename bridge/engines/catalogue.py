@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from bridge import menus, tools
 from bridge.engines import Engine
+from bridge.engines import cascade as cascades
+from bridge.engines.chat import Chat
 from bridge.engines.keypad import Keypad, gate
 from bridge.engines.keypad_menu import Menu
 from bridge.engines.openai import OpenAIRealtime
 from bridge.engines.openai_settings import Config
 from bridge.engines.pin_gate import Lockouts
-from bridge.engines.speech import Voice
+from bridge.engines.speech import LiveVoice, MakeTranscriber, Voice, elevenlabs_wire, realtime_voice
+from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber
+from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
+from bridge.engines.speech.openai_live_voice import OpenAILiveVoice
+from bridge.engines.speech.openai_transcriber import OpenAITranscriber
+from bridge.engines.speech.realtime_voice import RealtimeVoice
 from bridge.errors import SettingsError
-from bridge.profiles import Profile
+from bridge.profiles import CascadeProfile, Profile
 from bridge.settings import Settings
 
 PATIENCE_S = 2.5
 """How long an engine may take until it is ready: a caller waits for it on an open line."""
+
+
+VENDORS = {"deepgram": "deepgram", "flux": "deepgram", "openai": "openai"}
+TRANSCRIBERS = {"deepgram": "nova-3", "flux": "flux-general-en", "openai": "gpt-live-transcribe"}
+"""Whose each transcriber is, and its usual model."""
 
 
 class Catalogue:
@@ -29,6 +42,7 @@ class Catalogue:
         self._voice = voice
         self._menus = menus.load() if shipped is None else shipped
         self._lockouts = Lockouts()
+        self._chats: dict[str, Chat] = {}
 
     def check(self, profile: Profile) -> None:
         """Raises SettingsError, naming the profile's file, for what it names and there is not."""
@@ -43,6 +57,8 @@ class Catalogue:
         match name:
             case "openai":
                 return self._openai(profile)
+            case "cascade":
+                return self._cascade(profile)
             case "keypad":
                 return Keypad(self._menus[profile.menu], voice=self._voice)
             case "pin" if profile.pin is not None:
@@ -65,3 +81,72 @@ class Catalogue:
             base_url=self._settings.openai_base_url,
             patience_s=PATIENCE_S,
         )
+
+    def _cascade(self, profile: Profile) -> Engine:
+        wanted = profile.cascade
+        config = cascades.Config(
+            profile.prompt,
+            tuple(tools.declarations(profile.tools)),
+            language=wanted.language,
+            transcriber=VENDORS[wanted.transcriber],
+            transcriber_model=wanted.transcriber_model or TRANSCRIBERS[wanted.transcriber],
+            vendor_knows=wanted.transcriber == "flux",
+            eager=wanted.eager,
+        )
+        return cascades.Cascade(
+            config, transcriber=self._transcriber(wanted), chat=self._chat(wanted), voice=self._live_voice(wanted)
+        )
+
+    def _transcriber(self, wanted: CascadeProfile) -> MakeTranscriber:
+        settings, language = self._settings, wanted.language
+        model = wanted.transcriber_model or TRANSCRIBERS[wanted.transcriber]
+        key, base_url = settings.deepgram_api_key, settings.deepgram_url
+        match wanted.transcriber:
+            case "deepgram":
+                return partial(DeepgramTranscriber, api_key=key, base_url=base_url, model=model, language=language)
+            case "flux":
+                flux = partial(FluxTranscriber, api_key=key, base_url=base_url, model=model, language=language)
+                return partial(flux, eager=wanted.eager)
+            case "openai":
+                key, base_url = settings.openai_api_key, settings.openai_base_url
+                return partial(OpenAITranscriber, api_key=key, base_url=base_url, model=model, language=language)
+
+    def _chat(self, wanted: CascadeProfile) -> Chat:
+        """One for all calls with this model: its connections stay warm."""
+        settings = self._settings
+        model = wanted.chat_model or settings.chat_model
+        if model not in self._chats:
+            self._chats[model] = Chat(base_url=settings.chat_url, api_key=settings.chat_key, model=model)
+        return self._chats[model]
+
+    def _live_voice(self, wanted: CascadeProfile) -> LiveVoice:
+        settings, model, voice = self._settings, wanted.speaker_model, wanted.voice
+        key, base_url = settings.openai_api_key, settings.openai_base_url
+        match wanted.speaker:
+            case "elevenlabs":
+                return ElevenLabsVoice(
+                    api_key=settings.elevenlabs_api_key,
+                    base_url=settings.elevenlabs_url,
+                    model=model or elevenlabs_wire.MODEL,
+                    voice=voice or elevenlabs_wire.VOICE,
+                )
+            case "realtime":
+                return RealtimeVoice(
+                    api_key=key,
+                    base_url=base_url,
+                    model=model or realtime_voice.MODEL,
+                    voice=voice or realtime_voice.VOICE,
+                )
+            case "openai":
+                return OpenAILiveVoice(
+                    api_key=key,
+                    base_url=base_url,
+                    model=model or settings.openai_speech_model,
+                    voice=voice or settings.openai_speech_voice,
+                )
+        raise SettingsError("cascade.speaker", f"is one that there is not: {wanted.speaker}")
+
+    async def close(self) -> None:
+        """Let go of what calls share."""
+        for chat in self._chats.values():
+            await chat.close()

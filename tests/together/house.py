@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace as with_
 
 from bridge.audio import FRAME_BYTES, LOUDNESS, SILENCE_BYTE
-from bridge.profiles import PinGate, Profiles
+from bridge.profiles import CascadeProfile, PinGate, Profiles
 from bridge.rehearsal import scenario as scenarios
 from bridge.rehearsal.carrier import Company
 from bridge.rehearsal.line import Line
@@ -85,9 +85,13 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    home: Path, engines: tuple[Any, ...] = ("openai",), pin: PinGate | None = None, **changes: Any
+    home: Path,
+    engines: tuple[Any, ...] = ("openai",),
+    pin: PinGate | None = None,
+    cascade: CascadeProfile = CascadeProfile(),  # noqa: B008 - frozen
+    **changes: Any,
 ) -> AsyncIterator[House]:
-    """engines: those of every profile, the first and what follows it; pin: every profile's gate.
+    """engines: those of every profile, the first and what follows it; pin, cascade: likewise.
 
     changes: of the bridge's settings.
     """
@@ -106,7 +110,10 @@ async def open_house(
         )
         rehearsal = InThisLoop(company)
         profiles = Profiles(
-            [with_(profile, engine=engines[0], then=engines[1:], pin=pin) for profile in Profiles.load()]
+            [
+                with_(profile, engine=engines[0], then=engines[1:], pin=pin, cascade=cascade)
+                for profile in Profiles.load()
+            ]
         )
         bridge = await stack.enter_async_context(open_bridge(replace(settings, **changes), rehearsal, profiles))
         yield House(company, model, bridge, home, rehearsal)
