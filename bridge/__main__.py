@@ -31,6 +31,9 @@ environment:
   TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER
                          the telephone line; without them only --rehearsal works
   OPENAI_API_KEY         the AI; OPENAI_BASE_URL for a server that speaks the same protocol
+  DEEPGRAM_API_KEY, ELEVENLABS_API_KEY, CORDBOARD_CHAT_URL, CORDBOARD_CHAT_KEY, CORDBOARD_CHAT_MODEL
+                         what a cascade listens, speaks and thinks with
+  CORDBOARD_ENGINE       openai, cascade or keypad: answers first, whatever a profile says
   CORDBOARD_PUBLIC_URL   how Twilio reaches this machine (https://...), or instead
   NGROK_AUTHTOKEN        a tunnel made by ngrok
   CORDBOARD_SAY          what speaks written words: openai, local, or openai,local
@@ -40,7 +43,7 @@ exit status: 0 ended as asked, 2 a setting is missing or wrong, 3 a bridge runs 
 """
 
 
-_REHEARSED = ("CORDBOARD_HOME", "CORDBOARD_SAY")
+_REHEARSED = ("CORDBOARD_HOME", "CORDBOARD_SAY", "CORDBOARD_ENGINE")
 """All that a rehearsal takes from the environment."""
 
 

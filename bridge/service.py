@@ -139,9 +139,7 @@ async def open_bridge(
         stack.push_async_callback(voice.close)
         catalogue = Catalogue(settings, voice)
         stack.push_async_callback(catalogue.close)
-        profiles = profiles or Profiles.load()
-        for profile in profiles:
-            catalogue.check(profile)
+        profiles = Profiles([catalogue.fitted(profile) for profile in profiles or Profiles.load()])
         house = _house(settings, catalogue, journal, writer, rest, work, voice, folder, lambda: switchboard)
         load = Load()
         switchboard = Switchboard(

@@ -12,12 +12,13 @@ import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast, get_args
 from urllib.parse import SplitResult, urlsplit
 
 import platformdirs
 
 from bridge.errors import SettingsError
+from bridge.profiles import EngineName
 
 TWILIO_API_URL = "https://api.twilio.com"
 OPENAI_URL = "wss://api.openai.com/v1"
@@ -60,7 +61,8 @@ class Settings:
     openai_base_url: ws or wss, without a trailing slash. public_url: http or https, scheme and
     host only, "" when a tunnel is to make one. chat_key, chat_url, chat_model: of the chat completions that
     a cascade thinks with; OpenAI's own where none is given. deepgram_url, elevenlabs_url: http or https,
-    without a trailing slash. pins: what callers must enter, by the variable that holds it.
+    without a trailing slash. engine: answers first whatever a profile says, None for the profile's own.
+    pins: what callers must enter, by the variable that holds it.
     say_voices: some of `SAY_VOICES`, tried in their order. max_calls: calls beyond it get the apology.
     ring_s: how long operators are rung when no engine is left.
     """
@@ -82,6 +84,7 @@ class Settings:
     deepgram_url: str = DEEPGRAM_URL
     elevenlabs_api_key: str = field(default="", repr=False)
     elevenlabs_url: str = ELEVENLABS_URL
+    engine: EngineName | None = None
     pins: Mapping[str, str] = field(default_factory=dict, repr=False)
     ngrok_authtoken: str = field(default="", repr=False)
     ngrok_download: bool = False
@@ -134,6 +137,7 @@ class Settings:
             deepgram_url=_service_url("DEEPGRAM_BASE_URL", env.get("DEEPGRAM_BASE_URL", "")) or DEEPGRAM_URL,
             elevenlabs_api_key=env.get("ELEVENLABS_API_KEY", ""),
             elevenlabs_url=_service_url("ELEVENLABS_BASE_URL", env.get("ELEVENLABS_BASE_URL", "")) or ELEVENLABS_URL,
+            engine=_engine(env.get("CORDBOARD_ENGINE", "")),
             pins=_pins(env),
             ngrok_authtoken=ngrok_authtoken,
             ngrok_download=_yes_or_no("CORDBOARD_NGROK_DOWNLOAD", env.get("CORDBOARD_NGROK_DOWNLOAD", "")),
@@ -271,6 +275,15 @@ def _public_url(given: str) -> str:
     if scheme == "http" and not is_loopback(parts.hostname):
         raise SettingsError(key, "must be https: Twilio connects to nothing less (plain http only to this machine)")
     return _assemble(scheme, parts)
+
+
+def _engine(given: str) -> EngineName | None:
+    for name in get_args(EngineName):
+        if name == given:
+            return cast(EngineName, name)
+    if given:
+        raise SettingsError("CORDBOARD_ENGINE", f"should be one of {', '.join(get_args(EngineName))}")
+    return None
 
 
 def _pins(env: Mapping[str, str]) -> dict[str, str]:

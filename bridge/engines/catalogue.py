@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from msgspec.structs import replace
+
 from bridge import menus, tools
 from bridge.engines import Engine
 from bridge.engines import cascade as cascades
@@ -22,7 +24,7 @@ from bridge.engines.speech.openai_transcriber import OpenAITranscriber
 from bridge.engines.speech.realtime_voice import RealtimeVoice
 from bridge.errors import SettingsError
 from bridge.profiles import CascadeProfile, Profile
-from bridge.settings import Settings
+from bridge.settings import CHAT_URL, OPENAI_URL, Settings
 
 PATIENCE_S = 2.5
 """How long an engine may take until it is ready: a caller waits for it on an open line."""
@@ -31,6 +33,12 @@ PATIENCE_S = 2.5
 VENDORS = {"deepgram": "deepgram", "flux": "deepgram", "openai": "openai"}
 TRANSCRIBERS = {"deepgram": "nova-3", "flux": "flux-general-en", "openai": "gpt-live-transcribe"}
 """Whose each transcriber is, and its usual model."""
+
+KEYS = {
+    **{"deepgram": "DEEPGRAM_API_KEY", "flux": "DEEPGRAM_API_KEY", "elevenlabs": "ELEVENLABS_API_KEY"},
+    **{"openai": "OPENAI_API_KEY", "realtime": "OPENAI_API_KEY"},
+}
+"""What each transcriber and speaker needs."""
 
 
 class Catalogue:
@@ -44,13 +52,39 @@ class Catalogue:
         self._lockouts = Lockouts()
         self._chats: dict[str, Chat] = {}
 
-    def check(self, profile: Profile) -> None:
-        """Raises SettingsError, naming the profile's file, for what it names and there is not."""
+    def fitted(self, profile: Profile) -> Profile:
+        """The profile with the engines that it can have here: those whose vendors' keys are set.
+
+        `Settings.engine` comes first where one is given. Raises SettingsError, naming the file or the
+        setting, for what is named and there is not, and for a first engine that cannot be had.
+        """
         if profile.menu not in self._menus:
             raise SettingsError(f"{profile.name}.toml", f"names a menu that there is not: {profile.menu}")
         if profile.pin is not None and profile.pin.setting not in self._settings.pins:
             # The gate would turn everybody away; better said now than to callers.
             raise SettingsError(profile.pin.setting, f"is not set; {profile.name}.toml asks callers for it")
+        first = self._settings.engine or profile.engine
+        if lacking := self._lacking(profile, first):
+            raise SettingsError(lacking, f"is not set; {profile.name}.toml answers with the {first} engine")
+        wanted = dict.fromkeys((first, profile.engine, *profile.then))
+        return replace(
+            profile, engine=first, then=tuple(n for n in wanted if n != first and not self._lacking(profile, n))
+        )
+
+    def _lacking(self, profile: Profile, name: str) -> str:
+        """The setting without which this engine cannot be had, "" when all are there."""
+        settings, cascade = self._settings, profile.cascade
+        keys = {
+            "OPENAI_API_KEY": settings.openai_api_key or settings.openai_base_url != OPENAI_URL,
+            "DEEPGRAM_API_KEY": settings.deepgram_api_key,
+            "ELEVENLABS_API_KEY": settings.elevenlabs_api_key,
+            "CORDBOARD_CHAT_KEY": settings.chat_key or settings.chat_url != CHAT_URL,
+        }
+        needed = {
+            "openai": ["OPENAI_API_KEY"],
+            "cascade": [KEYS[cascade.transcriber], "CORDBOARD_CHAT_KEY", KEYS[cascade.speaker]],
+        }
+        return next((key for key in needed.get(name, []) if not keys[key]), "")
 
     def engine(self, profile: Profile, name: str, number: str) -> Engine:
         """A new engine for one call. name: of the profile's engines, or ``pin``. number: the caller's."""
