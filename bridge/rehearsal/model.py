@@ -63,6 +63,8 @@ class Faults:
     parameters that are not known. chat_silent: no token ever comes; chat_delay_ms: the first comes later;
     chat_cut_after: the connection is cut after this many tokens; chat_error_after: an error is told instead
     of more. chat_times: how many requests these hit, 0 for all.
+    beta: sessions that begin now speak the protocol's beta, of any model; pcm16_only: and take no
+    telephone sound, as some local servers (with or without beta).
     """
 
     refuse_status: int = 0
@@ -101,6 +103,8 @@ class Faults:
     chat_cut_after: int = 0
     chat_error_after: int = 0
     chat_times: int = 0
+    beta: bool = False
+    pcm16_only: bool = False
 
     def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""
@@ -274,7 +278,7 @@ class Model:
         await ws.prepare(request)
         self.total_sessions += 1
         session = Session(self, ws, request, name, self._seed * 1_000_003 + self.total_sessions)
-        if problem := _problem(request, name):
+        if not self.faults.beta and (problem := _problem(request, name)):
             code, words = problem
             await session.error(code, words)
             await session.leave(4000, f"invalid_request_error.{code}")

@@ -16,6 +16,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from msgspec import UNSET
 
 from bridge.audio import BYTES_PER_MS
+from bridge.rehearsal import model_beta as beta
 from bridge.rehearsal import model_wire as wire
 from bridge.rehearsal.ear import Ear, Started, Stopped
 from bridge.rehearsal.mind import Heard, Mind, unsaid
@@ -59,6 +60,8 @@ class Session:
         self.conversation_id = self.new_id("conv")
         expires_at = model.expires_at()
         self.settings = Settings(self.id, name, expires_at) if name else Transcribing(self.id, expires_at)
+        self.settings.mulaw = not model.faults.pcm16_only
+        self._beta = model.faults.beta
         self.mind = Mind(model.replies)
         self.gone = asyncio.Event()
         self.received: list[dict[str, Any]] = []
@@ -122,7 +125,9 @@ class Session:
             transport.abort()
         await self._ws.close(code=code, message=reason.encode())
 
-    async def error(self, code: str, message: str, *, param: str | None = None, event_id: str | None = None) -> None:
+    async def error(
+        self, code: str | None, message: str, *, param: str | None = None, event_id: str | None = None
+    ) -> None:
         """Sends an `error` event."""
         kind = "server_error" if code == "server_error" else "invalid_request_error"
         error = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
@@ -152,8 +157,11 @@ class Session:
             return
         self.events += 1
         event = {"type": name, "event_id": f"event_{self.id[5:15]}{self.events:06d}", **fields}
-        await self._send(_encoder.encode(event).decode())
-        self.sent[name] += 1
+        shaped = beta.told(event) if self._beta else event
+        if shaped is None:
+            return
+        await self._send(_encoder.encode(shaped).decode())
+        self.sent[shaped["type"]] += 1
         self.model.noted()
         for text in self.model.faults.after(name):
             await self._send(text)
@@ -184,7 +192,7 @@ class Session:
 
     async def _obey(self, text: str) -> None:
         try:
-            message = wire.decode(text)
+            message = beta.decode(text) if self._beta else wire.decode(text)
             if isinstance(message, wire.Append):
                 await self._append(message.audio)
                 return
@@ -230,9 +238,19 @@ class Session:
         return isinstance(self.settings, Transcribing)
 
     async def _update(self, sent: wire.SessionSettings | wire.TranscriptionSettings) -> None:
+        if self._beta and isinstance(sent, wire.SessionSettings) and not self.settings.mulaw:
+            await self._keep_sound(sent)
         self.settings.update(sent, has_spoken=bool(self.items.generated_ms), is_speaking=self.active is not None)
         self._ear.listen_for(self.settings.vad)
         await self.emit("session.updated", session=self.settings.value)
+
+    async def _keep_sound(self, sent: wire.SessionSettings) -> None:
+        """As speaches does it: each form of sound that is asked for is called impossible, all else is taken."""
+        for name, side in beta.SOUND_FIELDS.items():
+            part = UNSET if sent.audio is UNSET else getattr(sent.audio, side)
+            if part is not UNSET and part.format is not UNSET:
+                part.format = UNSET
+                await self.error(None, f"Specifying `session.{name}` is not supported.")
 
     async def _append(self, text: str) -> None:
         self.settings.check_audio("input")

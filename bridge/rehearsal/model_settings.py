@@ -34,7 +34,10 @@ _INSTRUCTIONS = "You are a helpful assistant on the telephone. Be brief and frie
 
 
 class Settings:
-    """What `session.created` and `session.updated` show. ``value``: the session object as JSON has it."""
+    """What `session.created` and `session.updated` show. ``value``: the session object as JSON has it.
+
+    mulaw: whether telephone sound is taken, and else none at all.
+    """
 
     def __init__(self, session_id: str, model: str, expires_at: int) -> None:
         self.value: dict[str, Any] = {
@@ -63,6 +66,7 @@ class Settings:
             },
         }
         self.turns: TurnDetection | None = ServerVad()
+        self.mulaw = True
 
     def update(self, sent: SessionSettings | TranscriptionSettings, *, has_spoken: bool, is_speaking: bool) -> None:
         """Takes over what was sent; the rest stays. All or nothing: raises Refused and changes nothing.
@@ -89,12 +93,15 @@ class Settings:
             problem = "The speed can only be changed between responses."
             raise Refused("invalid_value", problem, "session.audio.output.speed")
         for side in ("input", "output"):
-            given = new["audio"][side]["format"]
-            if given not in (PCMU, self.value["audio"][side]["format"]):
-                problem = "This rehearsal AI speaks audio/pcmu only."
-                raise Refused("invalid_value", problem, f"session.audio.{side}.format")
+            self._check_format(new, side)
         self.value = new
         self.turns = msgspec.convert(new["audio"]["input"]["turn_detection"], TurnDetection | None)
+
+    def _check_format(self, new: dict[str, Any], side: str) -> None:
+        given = new["audio"][side]["format"]
+        if given != self.value["audio"][side]["format"] and not (self.mulaw and given == PCMU):
+            problem = f"This rehearsal AI speaks {'audio/pcmu' if self.mulaw else 'audio/pcm'} only."
+            raise Refused("invalid_value", problem, f"session.audio.{side}.format")
 
     def check_audio(self, side: str) -> None:
         """Raises Refused unless this side ("input", "output") was set to mu-law."""
@@ -156,8 +163,7 @@ class Transcribing(Settings):
             raise Refused("invalid_value", problem, "session.type")
         new = _merged(self.value, msgspec.to_builtins(sent))
         sound = new["audio"]["input"]
-        if sound["format"] not in (PCMU, self.value["audio"]["input"]["format"]):
-            raise Refused("invalid_value", "This rehearsal AI speaks audio/pcmu only.", "session.audio.input.format")
+        self._check_format(new, "input")
         transcriber = _transcriber(sound)
         if sound["turn_detection"] is not None and transcriber in _WITHOUT_TURNS:
             problem = f"Turn detection is not supported with '{transcriber}': set it to null."

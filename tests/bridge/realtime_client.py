@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Any, get_args
 
 import aiohttp
+from openai.types.beta.realtime.realtime_client_event import RealtimeClientEvent as BetaClientEvent
+from openai.types.beta.realtime.realtime_server_event import RealtimeServerEvent as BetaServerEvent
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import BaseModel, TypeAdapter
 
@@ -38,6 +40,8 @@ def _by_type(union: Any) -> dict[str, type[BaseModel]]:
 
 SERVER_EVENTS = _by_type(RealtimeServerEvent)
 CLIENT_EVENTS = _by_type(RealtimeClientEvent)
+BETA_SERVER_EVENTS = _by_type(BetaServerEvent)
+BETA_CLIENT_EVENTS = _by_type(BetaClientEvent)
 
 
 def check(shapes: dict[str, type[BaseModel]], message: dict[str, Any]) -> None:
@@ -61,7 +65,10 @@ def unknown_fields(value: object) -> set[str]:
 
 
 class Client:
-    """One session with a model, or with that at an address. ``events``: all that was received, in order."""
+    """One session with a model, or with that at an address. ``events``: all that was received, in order.
+
+    beta: it is the protocol's beta that is spoken.
+    """
 
     def __init__(
         self,
@@ -71,7 +78,10 @@ class Client:
         name: str = "gpt-realtime-2.1",
         intent: str = "",
         headers: Any = None,
+        beta: bool = False,
     ) -> None:
+        self._sends = BETA_CLIENT_EVENTS if beta else CLIENT_EVENTS
+        self._hears = BETA_SERVER_EVENTS if beta else SERVER_EVENTS
         self.events: list[dict[str, Any]] = []
         self.raw: list[str] = []
         self.texts: dict[str, str] = {}
@@ -102,7 +112,7 @@ class Client:
     async def send(self, event: str, **fields: Any) -> None:
         """A client event that the official types allow."""
         message = {"type": event, **fields}
-        check(CLIENT_EVENTS, message)
+        check(self._sends, message)
         await self.send_raw(json.dumps(message))
 
     async def send_raw(self, text: str) -> None:
@@ -128,7 +138,7 @@ class Client:
                 raise EOFError(f"closed with {self.close_code} while waiting for {event}")
             self.raw.append(message.data)
             told = json.loads(message.data)
-            check(SERVER_EVENTS, told)
+            check(self._hears, told)
             self.events.append(told)
             if event in ("", told["type"]) and where(told):
                 return told

@@ -269,6 +269,32 @@ async def test_turns_may_end_by_the_sense_of_the_words(model: Model, hasty: None
     assert model.sessions[0].refusals == []
 
 
+async def test_a_local_server_that_speaks_the_beta_holds_a_conversation_too(model: Model, hasty: None) -> None:
+    model.faults = Faults(beta=True)
+    desk = Desk(model.url, config=Config("local", "marin", "You answer for Northgate billing.", TOOLS))
+    desk.engine.recall([Remembered(Role.AI, "Hello, this is an AI.")])
+    desk.engine.say("Your parcel is in Leeds.", "c1")
+    async with at_work(desk):
+        assert (await desk.told(ReplyDone)).kind is ReplyKind.SAY
+        desk.caller_says(PAUSE + spoken(1) + PAUSE)
+        tool = await desk.told(ToolAsked)
+        desk.engine.answer_tool(tool.tool_id, '{"payments":[{"id":"a","usd":48},{"id":"b","usd":48}]}')
+        done = await desk.told(ReplyDone, 3)
+        assert (done.kind, done.spoke) == (ReplyKind.ANSWER, True)
+        desk.engine.may_answer(False)
+        (session,) = model.sessions
+        await model.until(lambda: session.sent["session.updated"] == 2)
+    assert [refusal["param"] for refusal in session.refusals] == ["session.type"]
+    assert not desk.engine.wire.unknown and not desk.engine.wire.malformed
+
+
+@pytest.mark.parametrize("faults", [Faults(pcm16_only=True), Faults(beta=True, pcm16_only=True)])
+async def test_a_local_server_without_telephone_sound_is_no_use(model: Model, faults: Faults) -> None:
+    model.faults = faults
+    gone = await lost(Desk(model.url))
+    assert gone.fatal and "no telephone sound" in str(gone)
+
+
 async def test_the_caller_barges_in(model: Model, desk: Desk, hasty: None) -> None:
     model.speed = 2
     await desk.told(Ready)
