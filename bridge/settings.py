@@ -26,6 +26,9 @@ CHAT_URL, CHAT_MODEL = "https://api.openai.com/v1", "gpt-6-luna"
 DEEPGRAM_URL = "https://api.deepgram.com"
 ELEVENLABS_URL = "https://api.elevenlabs.io"
 
+REHEARSAL_PINS = {"CORDBOARD_PIN_ACCOUNT": "2580"}
+"""What the callers of a rehearsal enter, where nothing else is set."""
+
 SPEECH_MODEL, SPEECH_VOICE = "gpt-4o-mini-tts", "ash"
 SAY_VOICES = ("elevenlabs", "openai", "realtime", "local")
 """What may speak an operator's written words: OpenAI by its speech service or by a Realtime session, this machine."""
@@ -172,6 +175,7 @@ class Settings:
             deepgram_url=f"{served}/deepgram",
             elevenlabs_api_key=api_key,
             elevenlabs_url=f"{served}/elevenlabs",
+            pins=REHEARSAL_PINS | dict(self.pins),
             ngrok_authtoken="",
             public_url="",
         )

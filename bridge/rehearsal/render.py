@@ -2,7 +2,8 @@
 
 Speaks every line of `resources/scenarios` and `resources/menus`, the first lines of `resources/profiles`
 and the AI's stock phrases with flite (Debian: `apt install flite`) and packs them into `resources/voices`.
-Run it after changing a text. A voice is a flite voice, or ``name@factor`` for the same voice with
+Run it after changing a text: clips that are there already stay as they are, unless it is called with
+``--all``. A voice is a flite voice, or ``name@factor`` for the same voice with
 its pitch and timbre scaled.
 """
 
@@ -18,7 +19,7 @@ import msgspec
 
 from bridge import menus
 from bridge.rehearsal import mind, scenario
-from bridge.rehearsal.clips import AI_VOICE, AUDIO_FILE, FOLDER, LIST_FILE, Entry
+from bridge.rehearsal.clips import AI_VOICE, AUDIO_FILE, FOLDER, LIST_FILE, Entry, shipped
 from bridge.rehearsal.speech import clip, sentences
 from bridge.templates import filled
 from bridge.wav import samples_from_wav
@@ -63,10 +64,11 @@ def _ai(text: str) -> tuple[str, str]:
 
 def main() -> None:
     """Writes the two files and says how large they are."""
+    there = None if "--all" in sys.argv else shipped()
     audio = bytearray()
     entries: list[Entry] = []
     for voice, text in texts():
-        sound = spoken(voice, text)
+        sound = (there and there.get(voice, text)) or spoken(voice, text)
         entries.append(Entry(voice, text, len(audio), len(sound)))
         audio += sound
     FOLDER.mkdir(parents=True, exist_ok=True)

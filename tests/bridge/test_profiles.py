@@ -21,15 +21,19 @@ def folder(tmp_path: Path) -> Path:
 
 def test_each_number_has_its_profile() -> None:
     shipped = Profiles.load()
-    assert {number: shipped.for_number(f"+1628555010{number}").name for number in range(5)} == {
+    assert {number: shipped.for_number(f"+1628555010{number}").name for number in range(7)} == {
         0: "default",
         1: "billing",
         2: "booking",
         3: "person",
         4: "reminder",
+        5: "desk-menu",
+        6: "account",
     }
     assert shipped.for_number("+12025550123").name == shipped.for_number("").name == "default"
-    assert [profile.title for profile in shipped] == ["Billing", "Booking", "Front desk", "Front desk", "Reminder"]
+    assert [profile.title for profile in shipped] == [
+        *("Account line", "Billing", "Booking", "Front desk", "Front desk menu", "Front desk", "Reminder"),
+    ]
 
 
 def test_profiles_are_found_by_name() -> None:

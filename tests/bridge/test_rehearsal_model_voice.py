@@ -46,7 +46,7 @@ def test_no_rendered_line_of_a_caller_sounds_like_two_turns() -> None:
 
 
 def test_the_shipped_clips_are_small() -> None:
-    assert sum(len(shipped().get(voice, text) or b"") for voice, text in texts()) < 2_000_000
+    assert sum(len(shipped().get(voice, text) or b"") for voice, text in texts()) < 3_000_000
 
 
 # ── wav ───────────────────────────────────────────────────────────────────────────────────

@@ -162,7 +162,7 @@ def test_a_rehearsal_takes_the_place_of_the_line() -> None:
     )
     assert settings.rehearsal
     assert (settings.twilio_api_url, settings.openai_base_url) == ("http://127.0.0.1:1", "ws://127.0.0.1:2/v1")
-    assert settings.public_url == "" and settings.secrets == ("t", "k")
+    assert settings.public_url == "" and settings.secrets == ("t", "k", "2580")
 
 
 def test_secrets_are_taken_out_of_the_environment() -> None:

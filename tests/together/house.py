@@ -23,7 +23,7 @@ from bridge.settings import Settings
 
 from .desk import Desk, open_desk
 
-NUMBERS = tuple(f"+1628555010{digit}" for digit in range(5))
+NUMBERS = tuple(f"+1628555010{digit}" for digit in range(7))
 STAYS: tuple[CallerStep, ...] = ()
 """A caller who says what they are told to, and hangs up when told to."""
 
