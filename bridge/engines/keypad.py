@@ -122,6 +122,9 @@ class Keypad:
             self._listener = listener
             while self._early:
                 self._early.pop(0)()
+            if self._recalled:
+                # A caller who waits for nothing must not wait for ever: there is nobody here to hear them ask.
+                self._wait()
             await self._over
         finally:
             self._closing = True

@@ -143,6 +143,8 @@ class Course:
 
     def silence(self, spoke: bool, now_ms: float) -> list[Act]:
         """Nothing was pressed for `patience_ms`. spoke: the caller said something instead."""
+        if not self._begun:
+            return self.again(now_ms)
         if self._leaving is not None:
             return self._leave()
         if self._asked is not None or self._left is not None:

@@ -113,6 +113,10 @@ def test_a_menu_that_takes_over_says_so_once() -> None:
     assert course.again(0) == [Speak("Main.")]
 
 
+def test_a_menu_that_nobody_begins_begins_by_itself() -> None:
+    assert Course(menu()).silence(True, 0) == [Speak("I take over. Main.")]
+
+
 def test_a_key_says_something_and_the_place_again(course: Course) -> None:
     assert press(course, "2") == [Speak("News. Main.")]
 

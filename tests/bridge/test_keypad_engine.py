@@ -244,6 +244,17 @@ async def test_a_running_call_is_taken_over_without_a_second_greeting() -> None:
 
 
 @fast
+async def test_who_is_handed_over_in_silence_is_spoken_to_all_the_same() -> None:
+    on_call = Call(Keypad(FALLBACK, voice=(voice := Voice())), voice)
+    on_call.engine.recall([Remembered(Role.AI, "Hello.")])
+    running = asyncio.create_task(on_call.engine.run(on_call))
+    await on_call.until_said(1)
+    assert on_call.said == [f"{FALLBACK.taking_over} {MAIN}"]
+    await on_call.engine.close()
+    await running
+
+
+@fast
 async def test_no_two_items_of_all_menus_have_one_name() -> None:
     names: list[str] = []
     for _ in range(2):
