@@ -18,6 +18,7 @@ from bridge.engines.openai_settings import Config
 from bridge.engines.pin_gate import Lockouts
 from bridge.engines.speech import LiveVoice, MakeTranscriber, Voice, elevenlabs_wire, realtime_voice
 from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber
+from bridge.engines.speech.deepgram_voice import DeepgramVoice
 from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.engines.speech.openai_live_voice import OpenAILiveVoice
 from bridge.engines.speech.openai_transcriber import OpenAITranscriber
@@ -164,6 +165,10 @@ class Catalogue:
                     model=model or elevenlabs_wire.MODEL,
                     voice=voice or elevenlabs_wire.VOICE,
                 )
+            case "deepgram":
+                # Deepgram's voices are models of theirs.
+                model = voice or model
+                return DeepgramVoice(api_key=settings.deepgram_api_key, base_url=settings.deepgram_url, model=model)
             case "realtime":
                 return RealtimeVoice(
                     api_key=key,
@@ -178,7 +183,6 @@ class Catalogue:
                     model=model or settings.openai_speech_model,
                     voice=voice or settings.openai_speech_voice,
                 )
-        raise SettingsError("cascade.speaker", f"is one that there is not: {wanted.speaker}")
 
     async def close(self) -> None:
         """Let go of what calls share."""
