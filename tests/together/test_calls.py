@@ -294,7 +294,9 @@ async def test_a_bridge_that_is_full_apologises(home: Path) -> None:
 
 async def test_the_rehearsed_conversations_come_to_their_natural_ends(house: House) -> None:
     async with house.desk() as desk:
-        lines = [await house.company.place_call(scenarios.load(name)) for name in scenarios.names()]
+        # Those with keys are for menus: see test_keypad_calls.
+        talks = [scenarios.load(name) for name in scenarios.names() if name not in ("keypad", "pin")]
+        lines = [await house.company.place_call(talk) for talk in talks]
         for line in lines:
             await line.ended
             assert line.complete, (line.scenario.name, line.errors, line.events)
