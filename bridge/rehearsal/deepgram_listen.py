@@ -21,6 +21,9 @@ NO_SOUND = "NET-0001: Deepgram did not receive audio data or a text message with
 NO_AUDIO = "DATA-0000: The payload cannot be decoded as audio."
 
 _PIECE_BYTES = 100 * BYTES_PER_MS
+_FAMILIAR_BYTES = 1500 * BYTES_PER_MS
+"""What is not known by then is not looked at again until it is over: strangers cost the most."""
+
 _BEFORE_MS = START_FRAMES * FRAME_MS
 
 
@@ -33,6 +36,7 @@ class Listener(Socket):
         self.heard: list[str] = []
         self.begun_ms = 0
         self.over_ms = 0
+        self._known = False
 
     async def idle(self) -> None:
         """See `Socket.idle`."""
@@ -54,12 +58,16 @@ class Listener(Socket):
 
     def began(self, event: Started) -> None:
         """Speech began, some sound before."""
+        self._known = False
         self.begun_ms = max(event.at_ms, self.ear.position_ms - _BEFORE_MS)
 
     async def understood(self, audio: bytes, *, over: bool) -> str:
         """The words in it. over: whether there will be no more of it."""
+        if not over and not self._known and len(audio) > _FAMILIAR_BYTES:
+            return ""
         text = " ".join(one.transcript for one in await self.model.understand(audio))
-        return text if over or not text.startswith("[") else ""
+        self._known = not text.startswith("[")
+        return text if over or self._known else ""
 
     def timed(self, text: str, until_ms: int) -> list[tuple[str, float, float]]:
         """Each word with when it began and ended, in seconds, as if spread over the speech."""

@@ -71,10 +71,10 @@ async def test_nova_writes_long_speech_down_piece_by_piece(model: Model) -> None
 
 async def test_nova_calls_what_nobody_rehearsed_speech_when_it_is_over(model: Model) -> None:
     async with Client(model, NOVA_ADDRESS) as client:
-        await client.say(NOISE, silence_ms=500)
+        await client.say(3 * NOISE, silence_ms=500)
         results = await client.next("Results")
         assert results["is_final"]
-        assert transcript(results).startswith("[speech, 0.8 s")
+        assert transcript(results).startswith("[speech, 2.4 s")
 
 
 async def test_nova_writes_down_what_it_has_when_it_is_told_to(model: Model) -> None:
