@@ -46,8 +46,8 @@ class Telling(Protocol):
     def tools(self, reply: Reply, calls: Sequence[ToolCall]) -> None:
         """The model wants these; told once, before the end."""
 
-    def characters(self, vendor: str, model: str, count: int) -> None:
-        """A voice was asked to speak so many."""
+    def characters(self, count: int) -> None:
+        """The voice was asked to speak so many."""
 
     def over(self, reply: Reply, failure: ChatFailed | VoiceFailed | None) -> None:
         """All was passed on, or there will be no more of it; not told of a reply that was stopped."""
@@ -57,8 +57,7 @@ class Telling(Protocol):
 class Wanted:
     """What a reply is to be: text to be spoken exactly, or (with text None) what the model makes of the messages.
 
-    request: of the operator. messages: made when the model is asked. caller: the words that it answers, "" for
-    none in particular.
+    request: of the operator. messages: made when the model is asked.
     """
 
     kind: ReplyKind
@@ -67,7 +66,6 @@ class Wanted:
     messages: Callable[[], list[Message]] = list
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: str = "auto"
-    caller: str = ""
 
 
 class Tempo:
@@ -253,7 +251,7 @@ class Reply:
             sentence = self._waiting.popleft()
             self._begun.append(sentence)
             if sentence.spoken:
-                self._telling.characters(self._voice.vendor, self._voice.model, len(sentence.spoken))
+                self._telling.characters(len(sentence.spoken))
                 self._tasks.create_task(self._speak(sentence))
             else:
                 sentence.over = True
