@@ -198,6 +198,17 @@ ACTIONS: tuple[Action, ...] = (
         button=True,
     ),
     Action(
+        name="swap",
+        menu=Menu.CALL,
+        key="G",
+        ctrl_key="Ctrl+G",
+        look=Look(
+            "Swap engine",
+            "Choose another engine to go on with this call. It is told what was said; the caller hears nothing of it.",
+            Verb.SWAP,
+        ),
+    ),
+    Action(
         name="hang_up",
         menu=Menu.CALL,
         key="Shift+Esc",
@@ -319,6 +330,7 @@ HOLDERS_ONLY = (Verb.TAKE_OVER, Verb.HOLD, Verb.UNHOLD, Verb.SAY, Verb.KEYS)
 """What only the console may do that has the floor, or put the caller on hold."""
 
 NOT_NOW = "Not possible now."
+NO_OTHER_ENGINE = "This call's profile names no other engine."
 NO_FLOOR = "You have no call's floor, so your microphone is closed already."
 
 BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
@@ -377,6 +389,8 @@ def _why_not(verb: Verb, call: CallView | None, me: str, lost: bool) -> str:
         return BRIDGE_LOST
     if verb not in call.allowed:
         return told(call.why_not.get(verb, NOT_NOW), me)
+    if verb is Verb.SWAP and not call.engines:
+        return NO_OTHER_ENGINE
     if call.floor_holder not in ("", me):
         holder = operator_word(call.floor_holder, me)
         if verb is Verb.HAND_BACK:

@@ -14,7 +14,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 
 from bridge.control import CallView, Party, Phase
 from console.desk import Desk
-from console.names import told
+from console.names import activity
 from console.store import Call
 from console.telephone import spaced
 from console.timeline import clock_text
@@ -180,5 +180,5 @@ class CallsModel(QAbstractListModel):
         needs = self.tr("needs you: {why}").format(why=view.needs[0]) if view.needs else ""
         clock = clock_text(self._desk.clock_ms(view.call_id))
         number = spaced(view.number) or self.tr("Number withheld")
-        activity = told(view.activity, self._desk.link.me)
-        return ", ".join(filter(None, (number, needs, view.profile, view.direction, activity, clock)))
+        now = activity(view, self._desk.link.me)
+        return ", ".join(filter(None, (number, needs, view.profile, view.direction, now, clock)))

@@ -188,6 +188,8 @@ class Desk(QObject):
                 answer = send(control.PressKeys, call_id=call_id, keys="".join(text.upper().split()))
             case Verb.PRIVACY:
                 answer = send(control.Privacy, call_id=call_id, private=not (view is not None and view.private))
+            case Verb.SWAP:
+                answer = send(control.Swap, call_id=call_id, engine=text)
             case Verb.HANG_UP:
                 answer = send(control.HangUp, call_id=call_id)
         self._await(Pending(call_id, verb, monotonic_ms(), text), answer)

@@ -1,16 +1,38 @@
-"""What to call whoever sits at a console: "You", or their plain name. Pure.
+"""What to call whoever sits at a console ("You", or their plain name), and engines and vendors. Pure.
 
 A console's own name is "maria (window 4711)" (`settings.console_name`): two windows must differ,
 but a person reads the number only as noise. The bridge's sentences about an operator begin with
-that name.
+that name; those about an engine end with the engine's.
 """
 
 from __future__ import annotations
 
 import re
 
+from bridge.control import CallView, Floor, Phase
+
 YOU = "You"
 _NAME = re.compile(r"(?P<who>[^():]{1,80}) \(window \d+\)")
+_ENGINE = re.compile(r"(?P<before>(?:engine|called): |(?:goes on|stays) with )(?P<engine>[a-z]+)(?=\.?$)")
+
+PIN = "pin"
+KEYPAD = "keypad"
+ENGINES = {
+    "openai": "OpenAI Realtime",
+    "cascade": "Cascade",
+    KEYPAD: "Keypad menu",
+    PIN: "Caller enters a PIN",
+}
+"""The bridge's engines as people call them."""
+
+VENDORS = {
+    **ENGINES,
+    "openai": "OpenAI",
+    "chat": "Chat model",
+    "deepgram": "Deepgram",
+    "elevenlabs": "ElevenLabs",
+    PIN: "PIN",
+}
 
 
 def _plain(name: str) -> str:
@@ -26,8 +48,36 @@ def operator_word(holder: str, ours: str) -> str:
     return "Your other window" if who == _plain(ours) else who
 
 
+def engine_word(engine: str) -> str:
+    """What to call an engine; one that is not known keeps its name."""
+    return ENGINES.get(engine, engine)
+
+
+def vendor_word(vendor: str, step: str = "") -> str:
+    """What to call whoever takes time and money; the whole answer is an engine's, its steps are vendors'."""
+    return engine_word(vendor) if step == "answer" else VENDORS.get(vendor, vendor)
+
+
+def money(usd: float) -> str:
+    """An amount: "$0.27", below a cent "< $0.01"."""
+    return "< $0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
+def activity(view: CallView, ours: str) -> str:
+    """What happens in a call now, as the console named ``ours`` says it."""
+    if view.engine == PIN and view.phase is Phase.LIVE and view.floor is Floor.AI:
+        return ENGINES[PIN]
+    return told(view.activity, ours)
+
+
+def is_rung(view: CallView) -> bool:
+    """Whether no AI is left and operators are asked to take a call over."""
+    return view.phase is Phase.LIVE and view.floor is Floor.HOLD and not view.floor_holder and not view.engine
+
+
 def told(sentence: str, ours: str) -> str:
-    """A sentence of the bridge that may begin with a console's name, as the console named ``ours`` says it."""
+    """A sentence of the bridge that may name a console first or an engine last, as the console ``ours`` says it."""
+    sentence = _ENGINE.sub(lambda found: found["before"] + engine_word(found["engine"]), sentence)
     match = _NAME.match(sentence)
     name = match.group() if match else ours if ours and sentence.startswith(f"{ours} ") else ""
     if not name:

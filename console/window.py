@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QIcon, QKeySequence, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -30,6 +30,7 @@ from console.panels.call_details import DetailsPanel
 from console.panels.calls import CallsPanel
 from console.panels.controls import ControlsPanel
 from console.panels.conversation import ConversationPanel
+from console.panels.engine_menu import EngineMenu
 from console.panels.header import HeaderPanel
 from console.panels.keypad import Keypad
 from console.panels.messages import MessagesPanel
@@ -109,6 +110,7 @@ class Window(QMainWindow):
         self.centre = QStackedWidget()
         self._build()
         self.keypad = Keypad(desk, self)
+        self.engines = EngineMenu(desk, self)
         self.sound = SoundPanel(sound, on_air, hotkeys, settings, self)
         self._build_menus()
         self._connect()
@@ -242,6 +244,9 @@ class Window(QMainWindow):
         self.controls.line.left.connect(self.calls.list.setFocus)
         self.controls.keypad_wanted.connect(self._toggle_keypad)
         self.keypad.left.connect(self.calls.list.setFocus)
+        self.controls.engines_wanted.connect(self._open_engines)
+        self.details.swap_wanted.connect(lambda: self.controls.act("swap"))
+        self.engines.chosen.connect(lambda engine: desk.do("swap", text=engine))
         self.on_air.act_wanted.connect(self.controls.act)
         self._on_air.changed.connect(self._show_on_air)
         self.talk_key.talk.connect(self._on_air.talk)
@@ -381,6 +386,14 @@ class Window(QMainWindow):
         top = self.controls.mapTo(self, self.controls.rect().topLeft()).y() - self.keypad.height() - theme.px(8)
         right = self.width() - self.keypad.width() - theme.px(8)
         self.keypad.move(max(0, min(left, right)), max(0, top))
+
+    def _open_engines(self) -> None:
+        """Under the engine's name where that is seen, else above the verbs."""
+        button = self.details.engine
+        if button.isVisible() and not button.visibleRegion().isEmpty():
+            self.engines.open_at(button.mapToGlobal(button.rect().bottomLeft()))
+        else:
+            self.engines.open_at(self.controls.mapToGlobal(QPoint(theme.px(20), 0)), above=True)
 
     def _focus_filter(self) -> None:
         self.top.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)

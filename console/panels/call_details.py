@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -19,11 +19,14 @@ from PySide6.QtWidgets import (
 
 from bridge.control import CallView, Phase, Recording
 from console import theme
+from console.actions import BY_NAME, CONTEXT
+from console.names import engine_word, is_rung, money, vendor_word
 from console.store import Store
 from console.theme import px, set_role
 from console.timeline import CallClock, clock_text
 from console.widgets.answer_bars import AnswerBars
 from console.widgets.elided_label import ElidedLabel
+from console.widgets.key_button import KeyButton
 from console.widgets.push_button import PushButton
 
 STALE_OPACITY = 0.45
@@ -92,7 +95,9 @@ class _Rows(QGridLayout):
 
 
 class DetailsPanel(QScrollArea):
-    """Shows one call of the store."""
+    """Shows one call of the store. swap_wanted(): give the call to another engine."""
+
+    swap_wanted = Signal()
 
     def __init__(self, store: Store, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -124,10 +129,22 @@ class DetailsPanel(QScrollArea):
         rows = _Rows()
         self._needs = rows.add(self.tr("Why it needs you"))
         self._interruptions = rows.add(self.tr("Interruptions"))
-        self._roll_over = rows.add(self.tr("Session rolls over in"))
+        self._engine = rows.add(self.tr("Engine"))
+        self.engine = self._swap_button()
+        rows.replaceWidget(self._engine[1], self.engine)
+        rows.setAlignment(self.engine, Qt.AlignmentFlag.AlignRight)
+        self._engine[1].deleteLater()
+        self._next_engine = rows.add(self.tr("Next engine"))
+        self._roll_over = rows.add(self.tr("Session renews within"))
+        for label in self._roll_over:
+            label.setToolTip(
+                self.tr(
+                    "The AI's session lasts only so long. Before it ends, at a quiet moment, a new one that knows "
+                    "the call takes over. The caller hears nothing of it."
+                )
+            )
         self._cost = rows.add(self.tr("Cost so far"))
         self._cause = rows.add(self.tr("Ended"))
-        self._cost[1].setToolTip(self.tr("An estimate from the engine's own usage figures"))
         self._this_call.body.addLayout(rows)
 
         self._waits = _Section(self.tr("Caller waits for an answer"))
@@ -219,7 +236,9 @@ class DetailsPanel(QScrollArea):
             self._interruptions,
             self.tr("{0} caller · {1} you").format(view.caller_interruptions, view.operator_interruptions),
         )
-        self._tell(self._cost, f"${view.cost_usd:,.2f}" if view.cost_usd or view.tokens else "")
+        self._tell_engine(view)
+        self._cost[1].setToolTip(self._cost_words(view))
+        self._tell(self._cost, money(view.cost_usd) if view.cost_usd or view.tokens else "")
         self._tell(self._cause, (view.end_cause or self.tr("yes")) if ended else "")
         self._tell_roll_over()
         self._plan.setVisible(bool(view.summary))
@@ -231,6 +250,32 @@ class DetailsPanel(QScrollArea):
         self._path.set_whole(view.recording_path)
         self._path.setVisible(bool(view.recording_path))
         self._copy.setVisible(bool(view.recording_path))
+
+    def _swap_button(self) -> KeyButton:
+        button = KeyButton("quiet")
+        button.set_compact()
+        button.clicked.connect(self.swap_wanted)
+        return button
+
+    def _tell_engine(self, view: CallView) -> None:
+        ended = view.phase is Phase.ENDED
+        word = engine_word(view.engine) or (self.tr("none is left") if is_rung(view) else "")
+        swap = BY_NAME["swap"]
+        key = "" if ended or not view.engines else swap.key
+        self.engine.set_face(word, key, "" if ended else QCoreApplication.translate(CONTEXT, swap.look.tooltip))
+        self.engine.setAccessibleName(self.tr("Engine: {engine}").format(engine=word))
+        self.engine.setEnabled(not ended)
+        for widget in (self._engine[0], self.engine):
+            widget.setVisible(bool(word))
+        self._tell(self._next_engine, self.tr("{0}, when it is quiet").format(engine_word(view.coming)), "ai")
+        for label in self._next_engine:
+            label.setVisible(bool(view.coming))
+
+    def _cost_words(self, view: CallView) -> str:
+        """What each vendor cost, dearest first."""
+        costs = sorted(view.costs_usd.items(), key=lambda cost: -cost[1])
+        parts = [f"{vendor_word(vendor)} {money(cost_usd)}" for vendor, cost_usd in costs]
+        return "\n".join([self.tr("An estimate from the vendors' usage figures and prices"), *parts])
 
     @staticmethod
     def _tell(row: tuple[QLabel, QLabel], text: str, role: str = "") -> None:

@@ -23,7 +23,7 @@ from bridge.control import CallView, Phase
 from console import theme
 from console.calls_model import ID_ROLE, SECTION_ROLE, CallsModel, dot_role
 from console.desk import Desk
-from console.names import told
+from console.names import activity
 from console.store import Call
 from console.telephone import spaced
 from console.timeline import clock_text
@@ -127,8 +127,8 @@ class CallDelegate(QStyledItemDelegate):
         painter.setBrush(colours.role(role))
         painter.drawEllipse(QPointF(box.left() + radius, box.center().y() + 0.5), radius, radius)
         words = colours.dim if role in ("dim", "faint") else colours.role(role)
-        activity = told(view.activity, self._desk.link.me)
-        _text(painter, box.adjusted(theme.px(13), 0, 0, 0), activity, theme.font(12.5), words)
+        now = activity(view, self._desk.link.me)
+        _text(painter, box.adjusted(theme.px(13), 0, 0, 0), now, theme.font(12.5), words)
 
     def _paint_badge(self, painter: QPainter, room: QRect, words: str) -> None:
         colours, font = theme.current(), theme.font(11)

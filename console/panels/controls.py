@@ -2,7 +2,8 @@
 
 Always visible, never covered. A button never changes itself: what it says and whether it is
 enabled comes from the call as the bridge last told it; between a press and the bridge's answer it
-is pending. Refusals stand between line and buttons, in words, for a while.
+is pending. Between line and buttons stands in words what was refused or came about, for a while,
+and what is about to happen.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from bridge.control import MAX_TEXT_CHARS, Phase, Verb
+from bridge.control import MAX_TEXT_CHARS, CallView, Phase, Verb
 from console import theme
 from console.actions import BUTTONS, BY_NAME, CONTEXT, TEXT_MODES, Action, Face, Own, Role, face
 from console.desk import Desk, verb_title
 from console.link import monotonic_ms
+from console.names import engine_word, is_rung
 from console.on_air import OnAir
 from console.widgets.flow_layout import FlowLayout
 from console.widgets.key_button import KeyButton, key_words
 from console.widgets.own_keys_line import OwnKeysLine
 
-REFUSAL_SHOWN_MS = 8000
+SAID_SHOWN_MS = 8000
 GAP_PX = 7
 """Between two verbs."""
 
@@ -60,9 +62,13 @@ class TextLine(OwnKeysLine):
 
 
 class ControlsPanel(QFrame):
-    """Text line and verbs of the selected call. keypad_wanted(): open the keypad, or close it."""
+    """Text line and verbs of the selected call.
+
+    keypad_wanted(): open the keypad, or close it; engines_wanted(): let an engine be chosen.
+    """
 
     keypad_wanted = Signal()
+    engines_wanted = Signal()
 
     def __init__(self, desk: Desk, on_air: OnAir, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -75,9 +81,10 @@ class ControlsPanel(QFrame):
         self._drafts: dict[str, Draft] = {}
         self._told: tuple[str, str] = ("", "")
         self._arranged: tuple[object, ...] = ()
-        self._refusal_over = QTimer(self, singleShot=True, interval=REFUSAL_SHOWN_MS)
-        self._refusal_over.timeout.connect(self._forget_refusal)
-        self._refusal = ""
+        self._said_over = QTimer(self, singleShot=True, interval=SAID_SHOWN_MS)
+        self._said_over.timeout.connect(self._unsay)
+        self._said = ("", "")
+        self._coming = ""
         self.modes: dict[str, KeyButton] = {}
         self.line = TextLine()
         self.buttons: dict[str, KeyButton] = {}
@@ -158,12 +165,15 @@ class ControlsPanel(QFrame):
                 self.line.setFocus(Qt.FocusReason.ShortcutFocusReason)
         elif now.verb is Verb.KEYS:
             self.keypad_wanted.emit()
+        elif now.verb is Verb.SWAP and now.enabled:
+            self._unsay()
+            self.engines_wanted.emit()
         elif now.verb is not None:
             self._desk.do(name)
         elif not now.enabled:
             self._refuse(now.title, QCoreApplication.translate(CONTEXT, now.why_not))
         else:
-            self._forget_refusal()
+            self._unsay()
             self._own(name)
 
     def _own(self, name: str) -> None:
@@ -231,8 +241,8 @@ class ControlsPanel(QFrame):
         draft = self._draft()
         self.line.setText(draft.text)
         self._choose(draft.mode)
-        self._forget_refusal()
-        self.refresh()
+        self._coming = ""
+        self._unsay()
 
     def _draft(self) -> Draft:
         return self._drafts.setdefault(self._call_id, Draft())
@@ -243,10 +253,10 @@ class ControlsPanel(QFrame):
 
     def _on_done(self, call_id: str, verb: str, text: str) -> None:
         if call_id == self._call_id:
-            self._forget_refusal()
+            self._unsay()
 
     def _on_refused(self, call_id: str, verb: str, reason: str, text: str) -> None:
-        if text and verb not in (Verb.HAND_BACK, Verb.KEYS):
+        if text and verb not in (Verb.HAND_BACK, Verb.KEYS, Verb.SWAP):
             # The words come back to the call they were for, unless others have been begun since.
             if call_id == self._call_id and self._mode != NOTE:
                 if not self.line.text():
@@ -258,14 +268,23 @@ class ControlsPanel(QFrame):
         self._refuse(verb_title(Verb(verb), self._desk.view) if verb else "Rehearsal call", reason)
 
     def _refuse(self, title: str, reason: str) -> None:
-        self._refusal = f"{QCoreApplication.translate(CONTEXT, title)}: {reason}"
-        self._refusal_over.start()
+        self._say(f"{QCoreApplication.translate(CONTEXT, title)}: {reason}", "danger")
+
+    def _say(self, text: str, role: str) -> None:
+        self._said = (text, role)
+        self._said_over.start()
         self.refresh()
 
-    def _forget_refusal(self) -> None:
-        self._refusal = ""
-        self._refusal_over.stop()
+    def _unsay(self) -> None:
+        self._said = ("", "")
+        self._said_over.stop()
         self.refresh()
+
+    def _watch_swap(self, view: CallView | None) -> None:
+        """Say it when the engine that was to come has come."""
+        came, self._coming = self._coming, view.coming if view is not None else ""
+        if came and view is not None and not view.coming and view.engine == came:
+            self._say(self.tr("{engine} has the call now.").format(engine=engine_word(came)), "ai")
 
     # ── looks ──
 
@@ -273,6 +292,7 @@ class ControlsPanel(QFrame):
         """Show the call as the bridge last told it; cheap when nothing changed."""
         desk, view = self._desk, self._desk.view
         ending = view is not None and view.phase is Phase.ENDING
+        self._watch_swap(view)
         if self._mode == NOTE and not desk.has_floor():
             self._choose(self._draft().mode)
         for action in BUTTONS:
@@ -330,8 +350,8 @@ class ControlsPanel(QFrame):
 
     def _status(self) -> tuple[str, str]:
         desk, view = self._desk, self._desk.view
-        if self._refusal:
-            return self._refusal, "danger"
+        if self._said[0]:
+            return self._said
         pending = desk.pending(desk.selected)
         if pending is not None and pending.verb is not None and pending.told(monotonic_ms()):
             title = QCoreApplication.translate(CONTEXT, verb_title(pending.verb, view))
@@ -340,6 +360,16 @@ class ControlsPanel(QFrame):
             return self.tr("The call has ended; what you wrote was not sent."), "operator"
         if self._mode == NOTE:
             return self.tr("Enter hands back"), "operator"
+        return self._ahead(view) if view is not None else ("", "dim")
+
+    def _ahead(self, view: CallView) -> tuple[str, str]:
+        """What is about to happen."""
+        if view.coming:
+            words = self.tr("{engine} takes over at the next quiet moment; the caller hears nothing of it.")
+            return words.format(engine=engine_word(view.coming)), "ai"
+        if is_rung(view):
+            words = self.tr("No AI is left, and the caller hears the hold sound. Take over ({key}), or the call ends.")
+            return words.format(key=BY_NAME["take_over"].key), "danger"
         return "", "dim"
 
     def _tooltip(self, action: Action, tooltip: str, why_not: str) -> str:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QGraphicsOpacityEffect, QHBoxLayout, QLabe
 from bridge.control import CallView, Floor, Party, Phase, Recording
 from console import theme
 from console.desk import Desk
-from console.names import operator_word
+from console.names import KEYPAD, PIN, is_rung, operator_word
 from console.telephone import spaced
 from console.timeline import clock_text
 from console.widgets.state_chip import StateChip
@@ -113,12 +113,18 @@ class HeaderPanel(QFrame):
                 return self.tr("AI is connecting"), "dim"
             case Phase.ENDED, _:
                 return view.end_cause.capitalize() or self.tr("Ended"), "dim"
+            case _, Floor.AI if view.engine == PIN:
+                return self.tr("Caller enters a PIN"), "ai"
+            case _, Floor.AI if view.engine == KEYPAD:
+                return self.tr("Keypad menu has the floor"), "ai"
             case _, Floor.AI:
                 return self.tr("AI has the floor"), "ai"
             case _, Floor.OPERATOR if view.floor_holder in ("", self._desk.link.me):
                 return self.tr("You have the floor"), "operator"
             case _, Floor.OPERATOR:
                 return self._other_has_the_floor(view), "operator"
+            case _, Floor.HOLD if is_rung(view):
+                return self.tr("No AI: take over"), "danger"
             case _, Floor.HOLD:
                 return self.tr("On hold"), "dim"
             case _ if view.ai_muted and view.speaking is Party.AI:

@@ -13,6 +13,7 @@ from console import theme
 from console.actions import BY_NAME
 from console.desk import Desk
 from console.link import LinkState
+from console.names import told
 from console.telephone import spaced
 from console.timeline import span_text
 from console.widgets.key_button import KeyButton
@@ -242,7 +243,7 @@ class NoticeBanner(Banner):
         notice = self._waiting[-1]
         self.call_id = notice.call_id
         action = self.tr("Show the call") if notice.call_id else ""
-        self.say(notice.text, NOTICE_ROLES[notice.state], action)
+        self.say(told(notice.text, ""), NOTICE_ROLES[notice.state], action)
         more = len(self._waiting) - 1
         self.close_button.set_face(
             self.tr("Dismiss") if not more else self.tr("Dismiss · {count} more").format(count=more)

@@ -14,13 +14,17 @@ ROLES = {
     MarkerKind.OPERATOR: "operator",
     MarkerKind.TOOL: "fine",
     MarkerKind.DTMF: "dim",
+    MarkerKind.ENGINE: "ai",
     MarkerKind.TROUBLE: "danger",
 }
 """The colour role of each kind."""
 
 
 def draw_shape(painter: QPainter, kind: MarkerKind, colour: QColor, x: float, middle: float, size: float) -> None:
-    """One mark's shape, its left edge at ``x``: triangle, disc, diamond, square or inverted triangle."""
+    """One mark's shape, its left edge at ``x``.
+
+    A triangle, a disc, a diamond, a square, a bow tie (one engine here, another there) or an inverted triangle.
+    """
     half = size / 2
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
@@ -34,6 +38,8 @@ def draw_shape(painter: QPainter, kind: MarkerKind, colour: QColor, x: float, mi
             corners = ((0, 0), (half, -half), (size, 0), (half, half))
         case MarkerKind.DTMF:
             corners = ((1, 1 - half), (size - 1, 1 - half), (size - 1, half - 1), (1, half - 1))
+        case MarkerKind.ENGINE:
+            corners = ((0, -half), (size, half), (size, -half), (0, half))
         case MarkerKind.OPERATOR:
             painter.drawEllipse(QRectF(x, middle - half, size, size))
             return

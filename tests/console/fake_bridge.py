@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -20,9 +21,9 @@ from bridge.control import CallView, Floor, Party, Phase, Recording, TurnKind, T
 TOKEN = "a token of this test"
 C = TypeVar("C")
 
-LIVE_VERBS = (Verb.INTERRUPT, Verb.MUTE_AI, Verb.WHISPER, Verb.ASK, Verb.SAY, Verb.TAKE_OVER, Verb.HANG_UP)
-TAKEN_VERBS = (Verb.WHISPER, Verb.HAND_BACK, Verb.HANG_UP)
-HELD_VERBS = (Verb.WHISPER, Verb.TAKE_OVER, Verb.HAND_BACK, Verb.UNHOLD, Verb.HANG_UP)
+LIVE_VERBS = (Verb.INTERRUPT, Verb.MUTE_AI, Verb.WHISPER, Verb.ASK, Verb.SAY, Verb.TAKE_OVER, Verb.SWAP, Verb.HANG_UP)
+TAKEN_VERBS = (Verb.WHISPER, Verb.HAND_BACK, Verb.SWAP, Verb.HANG_UP)
+HELD_VERBS = (Verb.WHISPER, Verb.TAKE_OVER, Verb.HAND_BACK, Verb.UNHOLD, Verb.SWAP, Verb.HANG_UP)
 TAKEN_WHY = "You have the floor, so the AI is silent. Hand back first."
 
 
@@ -41,6 +42,8 @@ def live_call(call_id: str = "c1", **fields: Any) -> CallView:
             "recording": Recording.ON,
             "clock_ms": 192_000,
             "started_unix_ms": 1_700_000_000_000,
+            "engine": "openai",
+            "engines": ("cascade", "keypad"),
             "allowed": LIVE_VERBS,
             "why_not": {Verb.HAND_BACK: "The AI was not taken over."},
             **fields,
@@ -93,6 +96,8 @@ def _identity(event: control.Event) -> tuple[object, ...]:
             return ("tool", tool.call_id, tool.tool_id)
         case control.HealthChanged(health=health):
             return ("health", health.part)
+        case control.VendorTimed(vendor=vendor):
+            return ("vendor", vendor.vendor, vendor.step)
         case control.PeaksAdded() | control.GhostAdded():
             return (type(event).__name__, event.call_id, event.first_column)
         case _:
@@ -300,6 +305,8 @@ class FakeBridge:
                 self.put_call(live_call(call_id))
             case control.HangUp(call_id=call_id):
                 self.put_call(live_call(call_id, phase=Phase.ENDING, allowed=()))
+            case control.Swap(call_id=call_id, engine=engine):
+                self.put_call(replace(self.view(call_id), coming=engine))
             case control.Whisper(call_id=call_id, text=text):
                 line = turn(f"w{len(self.commands)}", Party.OPERATOR, text, call_id, kind=TurnKind.WHISPER)
                 self.put(control.TurnChanged(turn=line))

@@ -38,7 +38,7 @@ from console.store import Store
 CALL = "call-1"
 CLOCK_MS = 192_000
 STARTED_UNIX_MS = 1_790_000_000_000
-LIVE_VERBS = (Verb.INTERRUPT, Verb.MUTE_AI, Verb.WHISPER, Verb.ASK, Verb.SAY, Verb.TAKE_OVER, Verb.HANG_UP)
+LIVE_VERBS = (Verb.INTERRUPT, Verb.MUTE_AI, Verb.WHISPER, Verb.ASK, Verb.SAY, Verb.TAKE_OVER, Verb.SWAP, Verb.HANG_UP)
 
 
 def speech(columns: int, seed: int) -> bytes:
@@ -87,6 +87,9 @@ def billing_view(**changes: object) -> CallView:
         "caller_interruptions": 2,
         "session_expires_ms": CLOCK_MS + 3_130_000,
         "cost_usd": 0.27,
+        "costs_usd": {"chat": 0.08, "deepgram": 0.04, "elevenlabs": 0.15},
+        "engine": "cascade",
+        "engines": ("openai", "keypad"),
         "tokens": 9_120,
         "summary": "Caller disputes a second charge of $48 on order 8841. Wants a refund. Verified by PIN.",
         "allowed": LIVE_VERBS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.control import CallView, Floor, Verb
 from console.actions import (
@@ -14,6 +15,7 @@ from console.actions import (
     HELD_BY_OTHER,
     NO_CALL,
     NO_FLOOR,
+    NO_OTHER_ENGINE,
     NOT_NOW,
     TEXT_MODES,
     Action,
@@ -53,6 +55,7 @@ def test_no_key_is_given_twice() -> None:
         (Verb.MUTE_AI, "M"),
         (Verb.TAKE_OVER, "T"),
         (Verb.HAND_BACK, "T"),
+        (Verb.SWAP, "G"),
         (Verb.HANG_UP, "Shift+Esc"),
     ],
 )
@@ -106,6 +109,12 @@ def test_without_a_call_or_a_bridge_no_verb_is_offered_and_the_reason_is_said() 
     assert face(BY_NAME["interrupt"], None).why_not == NO_CALL
     assert face(BY_NAME["interrupt"], LIVE, lost=True).why_not == BRIDGE_LOST
     assert face(BY_NAME["shortcuts"], None, lost=True).enabled
+
+
+def test_an_engine_can_be_swapped_only_for_another() -> None:
+    alone = CallView(call_id="c1", floor=Floor.AI, allowed=(Verb.SWAP,), engine="openai")
+    assert face(BY_NAME["swap"], alone).why_not == NO_OTHER_ENGINE
+    assert face(BY_NAME["swap"], replace(alone, engines=("cascade",))).enabled
 
 
 def test_hold_and_privacy_turn_into_their_ends() -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import Qt
+from msgspec.structs import replace
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMenu
 
 from bridge import control
 from bridge.control import Verb
 from console import theme
 from console.app import App
 from tests.console.conftest import shown, until
-from tests.console.fake_bridge import FakeBridge, ended_call, live_call, taken_call
+from tests.console.fake_bridge import FakeBridge, ended_call, held_call, live_call, taken_call
 
 Play = Callable[..., None]
 Key = Qt.Key
@@ -398,3 +399,110 @@ def test_every_control_has_a_name_a_tooltip_and_its_key(play: Play) -> None:
         assert app.window.controls.line.accessibleName()
 
     play(scene, before=one_call)
+
+
+@pytest.mark.parametrize("how", ["key", "ctrl", "details"])
+def test_an_engine_is_chosen_from_a_menu_and_said_to_come_and_to_have_come(play: Play, how: str) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        window, menu = app.window, app.window.engines
+        match how:
+            case "key":
+                press(app, Key.Key_G)
+            case "ctrl":
+                window.controls.act("say")
+                press(app, Key.Key_G, CTRL)
+            case "details":
+                window.details.engine.click()
+        await shown(app, menu.isVisible)
+        assert [action.text() for action in menu.actions()][1:-1] == ["Cascade", "Keypad menu"]
+        press_on(menu, Key.Key_Down, Key.Key_Return)
+        command = await bridge.heard(control.Swap)
+        assert (command.call_id, command.engine) == ("c1", "keypad")
+        status = window.controls.status
+        await shown(app, lambda: status.text().startswith("Keypad menu takes over at the next quiet moment"))
+        bridge.put_call(live_call("c1", engine="keypad", engines=("openai", "cascade")))
+        await shown(app, lambda: status.text() == "Keypad menu has the call now.")
+        assert window.details.engine.text() == "Keypad menu"
+
+    play(scene, before=one_call)
+
+
+def press_on(menu: QMenu, *keys: Qt.Key) -> None:
+    for key in keys:
+        QTest.keyClick(menu, key)
+
+
+def test_the_menu_of_engines_is_left_by_esc_and_goes_with_its_call(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        menu = app.window.engines
+        for leave in (lambda: press_on(menu, Key.Key_Escape), lambda: app.desk.select("c2")):
+            app.window.controls.act("swap")
+            assert menu.isVisible()
+            leave()
+            assert not menu.isVisible()
+        assert not any(isinstance(command, control.Swap) for command in bridge.commands)
+
+    play(scene, before=two_calls)
+
+
+def test_where_the_right_column_is_hidden_the_menu_of_engines_stands_above_the_verbs(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        app.window.details.hide()
+        app.window.controls.act("swap")
+        menu = app.window.engines
+        assert menu.isVisible()
+        assert menu.geometry().bottom() <= app.window.controls.mapToGlobal(QPoint(0, 0)).y()
+        menu.close()
+
+    play(scene, before=one_call)
+
+
+def test_without_another_engine_the_refusal_is_in_words(play: Play) -> None:
+    def alone(bridge: FakeBridge) -> None:
+        bridge.put_call(live_call("c1", engines=()))
+
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        press(app, Key.Key_G)
+        status = app.window.controls.status
+        await shown(app, lambda: status.text() == "Swap engine: This call's profile names no other engine.")
+        assert not app.window.engines.isVisible()
+        app.window.engines.open_at(QPoint(0, 0))
+        assert not app.window.engines.isVisible()
+
+    play(scene, before=alone)
+
+
+def test_a_refused_swap_is_told_and_leaves_the_text_line_alone(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        bridge.refuses[control.Swap] = "This call cannot be given to 'cascade'. Choose one of the engines shown."
+        app.window.engines.chosen.emit("cascade")
+        await shown(app, lambda: "cannot be given" in app.window.controls.status.text())
+        assert app.window.controls.line.text() == ""
+
+    play(scene, before=one_call)
+
+
+def test_a_call_that_no_ai_is_left_for_asks_for_a_person_everywhere(play: Play) -> None:
+    def rung(bridge: FakeBridge) -> None:
+        needs = ("no AI is left: take over",)
+        view = held_call("c1", engine="", engines=("openai",), activity="No AI: take over", needs=needs)
+        bridge.put_call(replace(view, allowed=(Verb.TAKE_OVER, Verb.SWAP, Verb.HANG_UP)))
+
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
+        window = app.window
+        await shown(app, lambda: window.header.floor.text == "No AI: take over")
+        assert window.controls.status.text().startswith("No AI is left, and the caller hears the hold sound. Take over")
+        assert window.controls.status.property("role") == "danger"
+        assert window.details.engine.text() == "none is left"
+        click(app, "take_over")
+        await bridge.heard(control.TakeOver)
+        await shown(app, lambda: window.header.floor.text == "You have the floor")
+        assert window.controls.status.text() == ""
+
+    play(scene, before=rung)

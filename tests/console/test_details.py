@@ -7,7 +7,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from bridge.control import CallChanged, CallForgotten, MarkerKind, Phase, Recording
+from bridge.control import CallChanged, CallForgotten, Floor, MarkerKind, Phase, Recording
 from console import theme
 from console.panels.call_details import DetailsPanel
 from console.store import Store
@@ -39,6 +39,41 @@ def words(panel: DetailsPanel) -> list[str]:
     return [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
 
 
+def copy(panel: DetailsPanel) -> QPushButton:
+    buttons = panel.findChildren(QPushButton)
+    return next(button for button in buttons if button.accessibleName() == "Copy the path of the recording")
+
+
+def test_it_says_which_engine_has_the_call_and_which_comes(panel: DetailsPanel, store: Store, qtbot: QtBot) -> None:
+    assert panel.engine.text() == "Cascade"
+    assert panel.engine.accessibleName() == "Engine: Cascade"
+    assert "Next engine" not in words(panel)
+    store.apply(CallChanged(call=billing_view(coming="openai")))
+    panel.refresh(CALL)
+    assert "OpenAI Realtime, when it is quiet" in words(panel)
+    with qtbot.waitSignal(panel.swap_wanted):
+        panel.engine.click()
+
+
+@pytest.mark.parametrize(
+    ("view", "word"),
+    [
+        ({"engine": "pin"}, "Caller enters a PIN"),
+        ({"engine": "", "floor": Floor.HOLD}, "none is left"),
+        ({"phase": Phase.ENDED}, "Cascade"),
+    ],
+)
+def test_the_engines_word(panel: DetailsPanel, store: Store, view: dict[str, object], word: str) -> None:
+    store.apply(CallChanged(call=billing_view(**view)))
+    panel.refresh(CALL)
+    assert (panel.engine.text(), panel.engine.isEnabled()) == (word, view.get("phase") is not Phase.ENDED)
+
+
+def test_the_cost_is_told_by_vendor(panel: DetailsPanel) -> None:
+    cost = next(label for label in panel.findChildren(QLabel) if label.text() == "$0.27")
+    assert cost.toolTip().splitlines()[1:] == ["ElevenLabs $0.15", "Chat model $0.08", "Deepgram $0.04"]
+
+
 def test_it_says_why_the_call_needs_someone(panel: DetailsPanel) -> None:
     told = next(
         label for label in panel.findChildren(QLabel) if label.text() == "refund to approve\nasked for a person"
@@ -55,7 +90,7 @@ def test_a_call_that_needs_nobody(panel: DetailsPanel, store: Store) -> None:
     panel.refresh(CALL)
     told = words(panel)
     assert "nothing" in told
-    assert not {"Session rolls over in", "Cost so far", "Plan so far", "Recording"} & set(told)
+    assert not {"Session renews within", "Cost so far", "Plan so far", "Recording"} & set(told)
 
 
 def test_the_time_until_the_session_rolls_over_counts_down(panel: DetailsPanel, store: Store) -> None:
@@ -79,7 +114,7 @@ def test_each_answer_has_a_bar_and_its_words(panel: DetailsPanel) -> None:
 
 
 def test_the_path_of_the_recording_can_be_copied(panel: DetailsPanel) -> None:
-    panel.findChild(QPushButton).click()
+    copy(panel).click()
     assert QApplication.clipboard().text() == billing_view().recording_path
 
 
@@ -89,14 +124,14 @@ def test_an_ended_call_says_how_it_ended(panel: DetailsPanel, store: Store) -> N
     panel.refresh(CALL)
     told = set(words(panel))
     assert {"caller hung up", "Recorded"} <= told
-    assert not {"Why it needs you", "Session rolls over in"} & told
+    assert not {"Why it needs you", "Session renews within"} & told
 
 
 def test_no_call(panel: DetailsPanel, store: Store) -> None:
     store.apply(CallForgotten(call_id=CALL))
     panel.refresh(CALL)
     assert words(panel) == ["Choose a call to see how it is going."]
-    panel.findChild(QPushButton).click()
+    copy(panel).click()
 
 
 def test_stale_is_grey_and_another_theme_is_taken_up(panel: DetailsPanel, qapp: QApplication) -> None:

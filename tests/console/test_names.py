@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from console.names import operator_word, told
+from bridge.control import CallView, Floor, Phase
+from console.names import activity, engine_word, is_rung, money, operator_word, told, vendor_word
 
 OURS = "maria (window 11)"
 
@@ -34,6 +35,11 @@ def test_the_operator_is_you_unless_another_console_has_the_floor(holder: str, w
         ("anna (window 7) already has the floor.", "anna already has the floor."),
         ("Handed back to the AI: ask maria (window 12)", "Handed back to the AI: ask maria (window 12)"),
         ("The call has ended.", "The call has ended."),
+        ("engine: cascade", "engine: Cascade"),
+        ("Another engine is called: openai", "Another engine is called: OpenAI Realtime"),
+        ("The AI was lost. The call goes on with keypad.", "The AI was lost. The call goes on with Keypad menu."),
+        ("It was refused. The call stays with house.", "It was refused. The call stays with house."),
+        ("He goes out with cascade.", "He goes out with cascade."),
     ],
 )
 def test_sentences_about_operators_are_told_as_the_reader_would(sentence: str, read: str) -> None:
@@ -44,3 +50,37 @@ def test_a_name_without_a_window_is_known_when_it_is_ours() -> None:
     assert told("desk took over", "desk") == "You took over"
     assert told("desk took over", "") == "desk took over"
     assert told("took over", "") == "took over"
+
+
+def test_engines_and_vendors_have_names_for_people() -> None:
+    assert [engine_word(name) for name in ("openai", "cascade", "keypad", "pin", "house")] == [
+        "OpenAI Realtime",
+        "Cascade",
+        "Keypad menu",
+        "Caller enters a PIN",
+        "house",
+    ]
+    assert vendor_word("openai", "words") == "OpenAI"
+    assert vendor_word("openai", "answer") == "OpenAI Realtime"
+    assert [vendor_word(name) for name in ("deepgram", "pin", "house")] == ["Deepgram", "PIN", "house"]
+
+
+@pytest.mark.parametrize(("usd", "text"), [(0.0, "$0.00"), (0.004, "< $0.01"), (0.27, "$0.27"), (1234.5, "$1,234.50")])
+def test_amounts(usd: float, text: str) -> None:
+    assert money(usd) == text
+
+
+def test_a_caller_at_the_pin_gate_is_said_to_be_there() -> None:
+    gate = CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.AI, engine="pin", activity="AI speaking")
+    assert activity(gate, OURS) == "Caller enters a PIN"
+    taken = CallView(
+        call_id="c1", phase=Phase.LIVE, floor=Floor.OPERATOR, engine="pin", activity=f"{OURS} has the floor"
+    )
+    assert activity(taken, OURS) == "You have the floor"
+
+
+def test_operators_are_rung_for_when_nobody_holds_a_call_and_no_engine_has_it() -> None:
+    assert is_rung(CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.HOLD))
+    assert not is_rung(CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.HOLD, engine="openai"))
+    assert not is_rung(CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.HOLD, floor_holder="Ann"))
+    assert not is_rung(CallView(call_id="c1", phase=Phase.ENDED, floor=Floor.HOLD))

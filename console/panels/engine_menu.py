@@ -1,0 +1,47 @@
+"""The engines that a call could be given to, to choose one."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Signal
+from PySide6.QtWidgets import QLabel, QMenu, QWidget, QWidgetAction
+
+from console import theme
+from console.desk import Desk
+from console.names import engine_word
+
+
+class EngineMenu(QMenu):
+    """Opened with `open_at`; arrows and Return choose, Esc leaves. chosen(engine): one was taken."""
+
+    chosen = Signal(str)
+
+    def __init__(self, desk: Desk, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(self.tr("Engines"))
+        self._desk = desk
+        desk.selection_changed.connect(self.close)
+
+    def open_at(self, place: QPoint, above: bool = False) -> None:
+        """Offer the selected call's engines below a place of the screen, or above it."""
+        view = self._desk.view
+        if view is None or not view.engines:
+            return
+        self.clear()
+        self._words(self.tr("Who goes on with this call?"), "strong")
+        for engine in view.engines:
+            action = self.addAction(engine_word(engine))
+            action.triggered.connect(lambda _=False, engine=engine: self.chosen.emit(engine))
+        self._words(self.tr("At the next quiet moment; the caller hears nothing of it."), "dim")
+        self.popup(place - QPoint(0, self.sizeHint().height()) if above else place)
+        self.setActiveAction(self.actions()[1])
+
+    def _words(self, text: str, role: str) -> None:
+        """A line to read, not to choose."""
+        label = QLabel(text)
+        label.setProperty("role", role)
+        label.setContentsMargins(*(theme.px(side) for side in (12, 6, 12, 6)))
+        line = QWidgetAction(self)
+        line.setDefaultWidget(label)
+        line.setText(text)
+        line.setEnabled(False)
+        self.addAction(line)
