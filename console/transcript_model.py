@@ -17,6 +17,9 @@ from console.names import YOU, told
 from console.timeline import clock_text, span_text
 
 MASK = "••••"
+HIDDEN_KEY = "•"
+"""Stands for a key that nobody may see. How many there were is nobody's business either."""
+
 FOLD_CHARS = 96
 """Longer values fold."""
 
@@ -164,7 +167,9 @@ def turn_entry(turn: TurnView, operator: str = YOU, ours: str = "") -> Entry:
             runs = Run("Say: ", Ink.PLAIN), *_words(turn)
             return Entry(time, operator, "operator", runs, pill, pill_role, italic=True)
         case TurnKind.KEYS:
-            return Entry(time, who, role, (Run("pressed " + seen(turn.text), Ink.DIM),), pill, pill_role)
+            hidden = set(turn.text) == {HIDDEN_KEY}
+            runs = (Run("pressed " + (MASK if hidden else seen(turn.text)), Ink.DIM),)
+            return Entry(time, who, role, runs, pill or ("hidden" if hidden else ""), pill_role)
         case TurnKind.NOTE:
             return Entry(time, "Note", "dim", (Run(seen(told(turn.text, ours)), Ink.DIM),), pill, pill_role)
         case _:

@@ -17,6 +17,7 @@ from console.telephone import spaced
 from console.widgets.key_button import KeyButton, key_words
 from console.widgets.own_keys_line import OwnKeysLine
 from console.widgets.push_button import PushButton
+from console.widgets.vendor_table import VendorTable
 
 COST_FROM_PX = 1240
 WORDS_FROM_PX = 1000
@@ -46,9 +47,9 @@ def state_icon(state: HealthState) -> QIcon:
 
 
 class HealthChip(PushButton):
-    """One part's light and word; a click opens the reason and the fix."""
+    """One part's light and word; a click opens the reason and the fix, and ``more`` below them."""
 
-    def __init__(self, part: HealthPart, parent: QWidget | None = None) -> None:
+    def __init__(self, part: HealthPart, more: QWidget | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.part = part
         self.setProperty("role", "chip")
@@ -59,7 +60,7 @@ class HealthChip(PushButton):
         self.popup = QFrame(self, Qt.WindowType.Popup)
         self.popup.setProperty("role", "card")
         self._title, self._reason, self._fix = QLabel(), QLabel(), QLabel()
-        self._build_popup()
+        self._build_popup(more)
         self.clicked.connect(self._open)
 
     def show_health(self, health: HealthView) -> None:
@@ -95,7 +96,7 @@ class HealthChip(PushButton):
         if self._health is not None:
             self.show_health(self._health)
 
-    def _build_popup(self) -> None:
+    def _build_popup(self, more: QWidget | None) -> None:
         column = QVBoxLayout(self.popup)
         column.setContentsMargins(*(theme.px(14),) * 4)
         column.setSpacing(theme.px(6))
@@ -106,12 +107,16 @@ class HealthChip(PushButton):
             label.setFixedWidth(theme.px(320))
             column.addWidget(label)
         self._fix.setProperty("role", "strong")
+        if more is not None:
+            column.addWidget(more)
 
     def _open(self) -> None:
         if self._health is None:
             return
         self.popup.adjustSize()
-        self.popup.move(self.mapToGlobal(QPoint(0, self.height() + theme.px(4))))
+        place = self.mapToGlobal(QPoint(0, self.height() + theme.px(4)))
+        room_px = self.screen().availableGeometry().right() - self.popup.width()
+        self.popup.move(max(0, min(place.x(), room_px)), place.y())
         self.popup.show()
 
     def _part_words(self) -> str:
@@ -161,7 +166,8 @@ class TopPanel(QFrame):
         super().__init__(parent)
         self.setProperty("role", "panel")
         self._desk = desk
-        self.chips = {part: HealthChip(part) for part in HealthPart}
+        self.vendors = VendorTable()
+        self.chips = {part: HealthChip(part, self._more(part)) for part in HealthPart}
         self.rehearsal = PushButton(self.tr("Rehearsal"))
         self.counts = QLabel()
         self.filter = FilterLine()
@@ -169,7 +175,11 @@ class TopPanel(QFrame):
         self._told: object = None
         self._build()
         theme.notifier().changed.connect(self._dress)
+        desk.selection_changed.connect(self._tell_vendors)
         self.refresh()
+
+    def _more(self, part: HealthPart) -> QWidget | None:
+        return self.vendors if part is HealthPart.ENGINE else None
 
     def _build(self) -> None:
         name = QLabel("Cordboard")
@@ -212,6 +222,7 @@ class TopPanel(QFrame):
     def refresh(self) -> None:
         """Show the desk as it is; cheap when nothing changed."""
         store, link = self._desk.store, self._desk.link
+        self._tell_vendors()
         rehearsal = store.attached is not None and store.attached.rehearsal
         told = (dict(store.health), store.live_count, store.needing_count, store.cost_usd, rehearsal, link.state)
         if told == self._told:
@@ -227,6 +238,12 @@ class TopPanel(QFrame):
         self.call_button.setVisible(rehearsal)
         self.call_button.setEnabled(not link.lost)
         self._dress()
+
+    def _tell_vendors(self) -> None:
+        view = self._desk.view
+        whose = (spaced(view.number) or self.tr("this call")) if view is not None else ""
+        costs_usd = view.costs_usd if view is not None else {}
+        self.vendors.show_figures(tuple(self._desk.store.vendors.values()), whose, costs_usd)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where it is narrow, the cost goes first (the right column has it too), then the words of what works."""

@@ -6,20 +6,19 @@ calls `tick`; when nothing has moved by a whole pixel, nothing is painted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QFocusEvent,
-    QFontMetricsF,
+    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QStaticText,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from bridge.control import COLUMN_MS, Floor, MarkerView, Phase
 from console import peaks, theme, timeline
@@ -27,21 +26,13 @@ from console.names import operator_word
 from console.peaks import Voice
 from console.store import Call, Store
 from console.theme import px
-from console.timeline import Place, Ruler
-from console.widgets.marks import ROLES, SHAPE_PX, draw_shape
+from console.timeline import Ruler
+from console.widgets.marks import ROW_PX, Mark, placed_marks
 from console.widgets.wave_ring import WaveRing
 
 PITCH_PX = 4
 RECENT_COLUMNS = 250
 STALE_OPACITY = 0.45
-
-
-@dataclass(frozen=True)
-class _Mark:
-    marker: MarkerView
-    at_px: int
-    place: Place
-    text: QStaticText | None
 
 
 class WaveformPanel(QWidget):
@@ -59,7 +50,7 @@ class WaveformPanel(QWidget):
         self._columns = 0
         self._ring: WaveRing | None = None
         self._seen: tuple[int, tuple[bytes, ...]] = (0, (b"", b"", b"", b""))
-        self._marks: list[_Mark] = []
+        self._marks: list[Mark] = []
         self._markers: list[MarkerView] = []
         self._hover_x: float | None = None
         self._first_px = 0
@@ -160,7 +151,7 @@ class WaveformPanel(QWidget):
         """Where the lanes are, in logical pixels; its left edge is on a device pixel."""
         ratio = self.devicePixelRatioF()
         left = round(px(84) * ratio) / ratio
-        below = px(14) * self._mark_rows + px(24)
+        below = px(ROW_PX) * self._mark_rows + px(24)
         return QRectF(
             left, px(8), max(px(40), self.width() - left - px(20)), max(px(30), self.height() - px(8) - below)
         )
@@ -244,28 +235,10 @@ class WaveformPanel(QWidget):
 
     def _place_marks(self) -> None:
         call, ring = self._call, self._ring
-        self._marks = []
         self._markers = list(call.markers.values()) if call is not None else []
-        if ring is None:
-            return
-        face = theme.font(11)
-        metrics = QFontMetricsF(face)
+        end_ms = self._duration_ms if self._ended else None
         ratio = self.devicePixelRatioF()
-        ordered = sorted(self._markers, key=lambda marker: marker.at_ms)
-        lead = px(SHAPE_PX) + px(5)
-        wanted = [(ring.ruler.px(one.at_ms) / ratio, lead + metrics.horizontalAdvance(one.label)) for one in ordered]
-        end_px = ring.ruler.px(self._duration_ms) / ratio if self._ended else float("inf")
-        places = timeline.placed(wanted, self._mark_rows, px(10), lead + px(26), end_px)
-        for marker, (at, width), place in zip(ordered, wanted, places, strict=True):
-            text = None
-            if place.width_px:
-                label = marker.label
-                if place.width_px < width:
-                    label = metrics.elidedText(label, Qt.TextElideMode.ElideRight, place.width_px - lead)
-                text = QStaticText(label)
-                text.setTextFormat(Qt.TextFormat.PlainText)
-                text.prepare(font=face)
-            self._marks.append(_Mark(marker, round(at * ratio), place, text))
+        self._marks = placed_marks(self._markers, ring.ruler.px, ratio, self._mark_rows, end_ms) if ring else []
 
     # ── painting ──────────────────────────────────────────────────────────────────────────
 
@@ -330,24 +303,29 @@ class WaveformPanel(QWidget):
         return strip.left() + (at_px - self._first_px) / self.devicePixelRatioF()
 
     def _paint_marks(self, painter: QPainter, strip: QRectF) -> None:
-        assert self._ring is not None
-        colours, size = theme.current(), px(SHAPE_PX)
-        first, last = self._first_px - px(200), self._first_px + self._ring.ruler.width_px
         painter.save()
         painter.setClipRect(QRectF(strip.left(), 0, strip.width(), self.height()), Qt.ClipOperation.IntersectClip)
         painter.setFont(theme.font(11))
-        for mark in self._marks:
-            if not first <= mark.at_px <= last or mark.marker.at_ms > self._edge_ms:
-                continue
-            x = self._x(strip, mark.at_px)
-            middle = strip.bottom() + px(8) + mark.place.row * px(14)
-            colour = colours.role(ROLES[mark.marker.kind])
-            draw_shape(painter, mark.marker.kind, colour, x, middle, size)
-            if mark.text is not None:
-                painter.setPen(colour)
-                left = x - mark.text.size().width() - px(5) if mark.place.before else x + size + px(5)
-                painter.drawStaticText(QPointF(left, middle - mark.text.size().height() / 2), mark.text)
+        for mark in self._marks_seen():
+            mark.paint(painter, self._x(strip, mark.at_px), strip.bottom() + px(8))
         painter.restore()
+
+    def _marks_seen(self) -> Iterator[Mark]:
+        assert self._ring is not None
+        first, last = self._first_px - px(320), self._first_px + self._ring.ruler.width_px
+        return (mark for mark in self._marks if first <= mark.at_px <= last and mark.marker.at_ms <= self._edge_ms)
+
+    def words_at(self, point: QPointF) -> str:
+        """What the mark at a point of this widget says, "" where none is."""
+        if self._call is None or self._ring is None:
+            return ""
+        strip = self._strip
+        found = (
+            mark.words
+            for mark in self._marks_seen()
+            if mark.holds(point, self._x(strip, mark.at_px), strip.bottom() + px(8))
+        )
+        return next(found, "")
 
     def _paint_axis(self, painter: QPainter, strip: QRectF) -> None:
         assert self._ring is not None
@@ -443,6 +421,13 @@ class WaveformPanel(QWidget):
                 self.pan(1e9)
             case _:
                 super().keyPressEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """A tooltip tells the whole of the mark under the mouse."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), self.words_at(QPointF(event.pos())), self)
+            return True
+        return super().event(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._hover_x = event.position().x()

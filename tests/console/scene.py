@@ -31,6 +31,8 @@ from bridge.control import (
     TurnKind,
     TurnState,
     TurnView,
+    VendorTimed,
+    VendorView,
     Verb,
 )
 from console.store import Store
@@ -154,7 +156,8 @@ def billing_tools() -> list[ToolView]:
 def billing_markers() -> list[MarkerView]:
     """What stands under its waveform."""
     told = [
-        (170_800, MarkerKind.BARGE_IN, "barge-in"),
+        (166_000, MarkerKind.ENGINE, "engine: cascade"),
+        (170_800, MarkerKind.BARGE_IN, "barge-in · 0.4 s, -12 dB, “wait no”"),
         (173_600, MarkerKind.TOOL, "find_payments"),
         (176_400, MarkerKind.OPERATOR, "whisper"),
         (180_000, MarkerKind.TOOL, "refund_payment"),
@@ -165,13 +168,47 @@ def billing_markers() -> list[MarkerView]:
     ]
 
 
+def billing_answer(at_ms: int, speech_ms: int, model_ms: int, tool_ms: int, ear_ms: int, **more: object) -> AnswerView:
+    """How long the caller waited once."""
+    told: dict[str, object] = {
+        "call_id": CALL,
+        "answer_id": f"a{at_ms}",
+        "at_ms": at_ms,
+        "end_of_speech_ms": speech_ms,
+        "model_ms": model_ms,
+        "tool_ms": tool_ms,
+        "ear_ms": ear_ms,
+    }
+    return AnswerView(**(told | more))  # type: ignore[arg-type]
+
+
+def vendor_events() -> list[Event]:
+    """How long vendors have taken so far."""
+    told = [
+        ("cascade", "answer", 780, 1_420, 42),
+        ("deepgram", "words", 180, 310, 42),
+        ("chat", "token", 390, 900, 41),
+        ("elevenlabs", "sound", 120, 260, 41),
+        ("openai", "answer", 640, 1_100, 118),
+    ]
+    return [
+        VendorTimed(vendor=VendorView(vendor=vendor, step=step, p50_ms=p50_ms, p95_ms=p95_ms, turns=turns))
+        for vendor, step, p50_ms, p95_ms, turns in told
+    ]
+
+
 def billing_events() -> list[Event]:
     """The whole of the selected call."""
     caller = lane(
         CLOCK_MS, (20_000, 31_000), (60_000, 64_000), (153_200, 160_600), (170_800, 176_000), (188_600, CLOCK_MS)
     )
     line = lane(CLOCK_MS, (2_000, 18_000), (33_000, 55_000), (161_800, 170_800), (184_000, 187_200))
-    answers = [(156_000, 120, 640, 0, 60), (163_000, 120, 720, 260, 300), (178_000, 120, 500, 0, 70)]
+    answers = [
+        billing_answer(156_000, 120, 640, 0, 60),
+        billing_answer(163_000, 120, 720, 260, 300, engine="cascade", words_ms=210, token_ms=610, sound_ms=280),
+        billing_answer(178_000, 120, 500, 0, 70),
+        billing_answer(184_000, 120, 2_500, 0, 90, engine="cascade", words_ms=190, token_ms=2_210, filler_ms=2_300),
+    ]
     return [
         CallChanged(call=billing_view()),
         PeaksAdded(call_id=CALL, first_column=0, caller=caller, line=line, voice=voices(line)),
@@ -179,20 +216,7 @@ def billing_events() -> list[Event]:
         *(TurnChanged(turn=turn) for turn in billing_turns()),
         *(ToolChanged(tool=tool) for tool in billing_tools()),
         *(MarkerChanged(marker=marker) for marker in billing_markers()),
-        *(
-            AnswerTimed(
-                answer=AnswerView(
-                    call_id=CALL,
-                    answer_id=f"a{at_ms}",
-                    at_ms=at_ms,
-                    end_of_speech_ms=speech_ms,
-                    model_ms=model_ms,
-                    tool_ms=tool_ms,
-                    ear_ms=ear_ms,
-                )
-            )
-            for at_ms, speech_ms, model_ms, tool_ms, ear_ms in answers
-        ),
+        *(AnswerTimed(answer=answer) for answer in answers),
     ]
 
 
@@ -232,7 +256,7 @@ def desk() -> Store:
     """A store as it is after attaching to a busy bridge."""
     store = Store()
     store.begin_snapshot()
-    for event in (*billing_events(), *other_events()):
+    for event in (*billing_events(), *other_events(), *vendor_events()):
         store.apply(event)
     store.apply(
         Attached(

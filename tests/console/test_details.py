@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QSize
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton
+from msgspec.structs import replace
+from PySide6.QtCore import QEvent, QPoint, QSize
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolTip
 from pytestqt.qtbot import QtBot
 
 from bridge.control import CallChanged, CallForgotten, Floor, MarkerKind, Phase, Recording
 from console import theme
 from console.panels.call_details import DetailsPanel
+from console.stages import Stage
 from console.store import Store
-from console.widgets.answer_bars import AnswerBars
+from console.theme import px
+from console.widgets.answer_bars import LOOKS, AnswerBars
 from console.widgets.marks import ROLES
 from console.widgets.sparkline import Sparkline
 from console.widgets.state_chip import StateChip
@@ -107,10 +111,42 @@ def test_each_answer_has_a_bar_and_its_words(panel: DetailsPanel) -> None:
     assert bars.isVisible()
     assert bars.words.splitlines() == [
         "02:36  820 ms: end of speech 120 ms, model 640 ms, to the ear 60 ms",
-        "02:43  1.4 s: end of speech 120 ms, model 720 ms, tool 260 ms, to the ear 300 ms",
+        "02:43  1.4 s, by Cascade: end of speech 120 ms, words 90 ms, first token 350 ms, voice 280 ms, "
+        "tool 260 ms, to the ear 300 ms",
         "02:58  690 ms: end of speech 120 ms, model 500 ms, to the ear 70 ms",
+        "03:04  2.7 s, by Cascade: end of speech 120 ms, words 70 ms, first token 2.2 s, voice 220 ms, "
+        "to the ear 90 ms, filler heard after 2.3 s, not counted",
     ]
     assert bars.heightForWidth(100) > bars.heightForWidth(400)
+    assert bars.words_at(5).splitlines()[1] == "end of speech 120 ms"
+    assert bars.words_at(10_000) == bars.words
+
+
+def test_the_bar_under_the_mouse_is_told_in_words(panel: DetailsPanel) -> None:
+    bars = panel.findChild(AnswerBars)
+    help_at = QHelpEvent(QEvent.Type.ToolTip, QPoint(40, 30), bars.mapToGlobal(QPoint(40, 30)))
+    QApplication.sendEvent(bars, help_at)
+    assert QToolTip.text().startswith("02:43  1.4 s, by Cascade")
+    QToolTip.hideText()
+
+
+def test_a_filler_is_drawn_apart_from_the_answer(panel: DetailsPanel) -> None:
+    bars = panel.findChild(AnswerBars)
+    told = list(panel._store.calls[CALL].answers.values())
+    bars.setFixedSize(bars.sizeHint())
+    height, with_filler = bars.sizeHint().height(), bars.grab().toImage()
+    bars.set_answers([replace(answer, filler_ms=0) for answer in told])
+    assert bars.sizeHint().height() < height
+    assert bars.grab().toImage() != with_filler
+    bars.set_answers([])
+    assert bars.sizeHint().height() < px(21)
+
+
+def test_no_two_stages_look_alike() -> None:
+    for one in Stage:
+        for other in Stage:
+            if one is not other and {one, other} != {Stage.MODEL, Stage.TOKEN}:
+                assert LOOKS[one] != LOOKS[other]
 
 
 def test_the_path_of_the_recording_can_be_copied(panel: DetailsPanel) -> None:

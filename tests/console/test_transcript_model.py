@@ -232,3 +232,8 @@ def test_a_bottomless_value_is_shown_as_it_came() -> None:
 def test_keys_are_shown_as_pressed() -> None:
     shown = turn_entry(turn(Party.CALLER, "1 2 3", kind=TurnKind.KEYS))
     assert "".join(run.text for run in shown.runs) == "pressed 1 2 3"
+
+
+def test_hidden_keys_are_said_to_be_and_not_how_many() -> None:
+    shown = turn_entry(turn(Party.CALLER, "••••••", kind=TurnKind.KEYS))
+    assert (shown.text, shown.pill) == ("pressed ••••", "hidden")

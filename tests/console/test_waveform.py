@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QColor, QImage, QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QColor, QHelpEvent, QImage, QWheelEvent
+from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from bridge.control import (
@@ -28,6 +28,7 @@ from console import theme
 from console.panels.waveform import WaveformPanel
 from console.store import Store
 from console.timeline import DISPLAY_DELAY_MS, STALL_MS
+from console.widgets.marks import placed_marks
 from tests.console.scene import CALL, CLOCK_MS, billing_view, desk, lane, voices
 
 NEWEST_MS = CLOCK_MS - DISPLAY_DELAY_MS
@@ -222,6 +223,40 @@ def test_marks_have_their_word_and_colour(panel: WaveformPanel, store: Store) ->
     store.apply(MarkerChanged(marker=replace(marker, marker_id="y", at_ms=161_500, kind=MarkerKind.DTMF, label="5")))
     panel.refresh(CALL)
     assert has(picture(panel), theme.current().danger, x, x + 60)
+
+
+def test_a_mark_tells_the_whole_of_itself_under_the_mouse(panel: WaveformPanel, store: Store) -> None:
+    cause = "barge-in · 0.4 s, -12 dB, “wait no”"
+    marker = MarkerView(call_id=CALL, marker_id="x", at_ms=160_000, kind=MarkerKind.BARGE_IN, label=cause)
+    for more in ({}, {"marker_id": "y", "at_ms": 160_400}, {"marker_id": "z", "at_ms": 160_800}):
+        store.apply(MarkerChanged(marker=replace(marker, **more)))
+    panel.refresh(CALL)
+    picture(panel)
+    x = x_of(panel, 160_000)
+    told = [panel.words_at(QPointF(x + 3, y)) for y in range(panel.height())]
+    assert f"02:40  {cause}" in told
+    assert panel.words_at(QPointF(x, 5)) == ""
+    at = QPoint(x + 3, told.index(f"02:40  {cause}"))
+    QApplication.sendEvent(panel, QHelpEvent(QEvent.Type.ToolTip, at, panel.mapToGlobal(at)))
+    assert QToolTip.text() == f"02:40  {cause}"
+    QToolTip.hideText()
+    panel.show_call("nobody's")
+    assert panel.words_at(QPointF(at)) == ""
+
+
+def test_a_marks_cause_gives_way_before_its_name(qapp: QApplication) -> None:
+    theme.apply(qapp, "dark", 1.0)
+    label = "barge-in · 0.4 s, -12 dB, “wait no”"
+    markers = [
+        MarkerView(call_id=CALL, marker_id=str(at), at_ms=at, kind=MarkerKind.BARGE_IN, label=label)
+        for at in (0, 120, 260, 900)
+    ]
+    words = [mark.text.text() for mark in placed_marks(markers, int, 1.0, 1, None) if mark.text is not None]
+    assert words[-1] == label
+    assert words[-2] == label
+    assert words[:2] == ["barge-in", "barge-in"]
+    swapped = MarkerView(call_id=CALL, marker_id="e", at_ms=0, kind=MarkerKind.ENGINE, label="engine: cascade")
+    assert placed_marks([swapped], int, 1.0, 1, None)[0].words == "00:00  engine: Cascade"
 
 
 def test_hovering_tells_the_time(panel: WaveformPanel, qtbot: QtBot) -> None:
