@@ -30,7 +30,7 @@ REHEARSAL_PINS = {"CORDBOARD_PIN_ACCOUNT": "2580"}
 """What the callers of a rehearsal enter, where nothing else is set."""
 
 SPEECH_MODEL, SPEECH_VOICE = "gpt-4o-mini-tts", "ash"
-SAY_VOICES = ("elevenlabs", "openai", "realtime", "local")
+SAY_VOICES = ("elevenlabs", "deepgram", "openai", "realtime", "local")
 """What may speak an operator's written words: OpenAI by its speech service or by a Realtime session, this machine."""
 
 SAY_USUALLY = ("openai", "local")

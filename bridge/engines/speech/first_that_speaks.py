@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bridge.engines.speech import LIMIT_S, Voice, VoiceFailed
 from bridge.engines.speech.collected import Collected
+from bridge.engines.speech.deepgram_voice import DeepgramVoice
 from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.engines.speech.local_voice import LocalVoice
 from bridge.engines.speech.openai_voice import OpenAIVoice
@@ -33,6 +34,8 @@ def open_voice(settings: Settings) -> Voice:
         elif name == "elevenlabs" and settings.elevenlabs_api_key:
             live = ElevenLabsVoice(api_key=settings.elevenlabs_api_key, base_url=settings.elevenlabs_url)
             made.append(Collected(live))
+        elif name == "deepgram" and settings.deepgram_api_key:
+            made.append(Collected(DeepgramVoice(api_key=settings.deepgram_api_key, base_url=settings.deepgram_url)))
         elif name == "openai" and key:
             model = settings.openai_speech_model
             made.append(OpenAIVoice(api_key=key, base_url=base_url, model=model, voice=openai_voice))
