@@ -127,6 +127,10 @@ class Mind:
                 self._waiting = _Waiting()
                 self._begun = True
 
+    def begun(self) -> None:
+        """Something was said in this conversation that answers nothing: it does not begin any more."""
+        self._begun = True
+
     def used(self, call_id: str, tool: ToolUse) -> None:
         """A tool was asked for; its result will come under ``call_id``."""
         self._asked[call_id] = tool

@@ -122,7 +122,7 @@ class Thought:
                 self._mind.cut(unsaid(plan.says, len(text) / len(plan.says)))
         else:
             self._mind.take_back(plan)
-            self._mind.read("assistant", text)
+            self._mind.begun()
         for call in calls:
             planned = plan.tool if plan.tool and plan.tool.name == call.function.name else None
             known = planned or self._uses.get(call.function.name) or ToolUse(call.function.name, {}, "", "", "")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.engines.speech import LiveVoice, VoiceFailed
+from bridge.engines.speech.deepgram_voice import DeepgramVoice
 from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.engines.speech.openai_live_voice import OpenAILiveVoice
 from bridge.engines.speech.realtime_voice import RealtimeVoice
@@ -66,7 +67,29 @@ def _cancelled(model: Model) -> int:
     return sum(message["type"] == "response.cancel" for session in model.sessions for message in session.received)
 
 
+def _deepgram(patience_s: float = 8.0, **given: Any) -> LiveVoice:
+    return DeepgramVoice(limit_s=patience_s, **given)
+
+
+def _deepgram_told(name: str, field: str = "text") -> Callable[[Model], list[str]]:
+    return lambda model: [
+        message.get(field, "")
+        for socket in model.deepgram.sockets
+        for message in socket.received
+        if message["type"] == name
+    ]
+
+
 VENDORS = {
+    "deepgram": Vendor(
+        make=_deepgram,
+        root="/deepgram",
+        slowly=_realtime_slowly,
+        silent=lambda model: _faults(model, deepgram_silent=True),
+        asked=_deepgram_told("Speak"),
+        finished=lambda model: len(model.deepgram.spoken),
+        stopped=lambda model: len(_deepgram_told("Clear")(model)),
+    ),
     "elevenlabs": Vendor(
         make=ElevenLabsVoice,
         root="/elevenlabs",

@@ -137,3 +137,18 @@ async def test_a_connection_that_is_cut_fails_the_sentence() -> None:
     async with server(answer) as base_url:
         with pytest.raises(VoiceFailed, match="could not be reached"):
             await spoken(base_url)
+
+
+async def test_a_connection_that_is_closed_before_the_answer_is_made_anew_once() -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(await request.json())
+        if len(asked) == 1:
+            assert request.transport is not None
+            request.transport.close()
+        return web.Response(body=tone(300, 100), content_type="audio/pcm")
+
+    async with server(answer) as base_url:
+        assert await spoken(base_url)
+    assert len(asked) == 2

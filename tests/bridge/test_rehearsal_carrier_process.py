@@ -62,7 +62,8 @@ async def pointed(child: Child, customer: Customer) -> dict[str, Any]:
 
 async def test_it_says_when_it_is_ready(child: Child) -> None:
     ready = await child.hear("ready")
-    assert ready["ready"] is True and ready["scenarios"] == ["billing", "booking", "person", "reminder"]
+    assert ready["ready"] is True
+    assert ready["scenarios"] == ["billing", "booking", "keypad", "person", "pin", "reminder"]
     assert ready["api_url"].startswith("http://127.0.0.1:") and ready["model_url"].startswith("ws://127.0.0.1:")
     assert ready["account_sid"].startswith("AC") and ready["auth_token"] and ready["api_key"]
     assert {"+16285550100", "+16285550104"} <= set(ready["numbers"])

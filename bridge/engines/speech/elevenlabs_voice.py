@@ -89,10 +89,13 @@ class ElevenLabsVoice:
                 return
             except _NoSocket:
                 self._by_http = True
-        asked = wire.clip_asked(text, self.model, self.speed)
+        asked, spoke = wire.clip_asked(text, self.model, self.speed), False
         async with aclosing(self._http.ask(self._clip_url, asked, self._patience_s)) as pieces:
             async for mulaw in pieces:
+                spoke = True
                 yield mulaw
+        if not spoke:
+            raise VoiceFailed("ElevenLabs sent no sound.")
 
     async def close(self) -> None:
         """See `LiveVoice.close`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import aiohttp
@@ -48,32 +48,36 @@ class HttpSound:
 
         patience_s: until the next piece, None for as long as it takes.
         """
-        if self._closed:
-            raise VoiceFailed("The voice was closed.")
-        wait = aiohttp.ClientTimeout(total=None, sock_connect=patience_s, sock_read=patience_s)
-        asked = self._session().post(url, json=body, ssl=self._trust(url), allow_redirects=False, timeout=wait)
-        try:
-            async with asked as response:
-                if response.status != 200:
-                    raise self._refused(response.status, await response.content.read(REFUSAL_BYTES))
-                if response.content_type.startswith(("application/json", "text/")):
-                    raise VoiceFailed(f"Something other than {self._name} answered; check {self._address}.")
-                async for piece in response.content.iter_any():
-                    yield piece
-        except TimeoutError as error:
-            raise VoiceFailed(f"{self._name} did not answer in time.") from error
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+        for last in (False, True):
             if self._closed:
-                raise VoiceFailed("The voice was closed.") from error
-            if isinstance(error, RuntimeError):
-                raise
-            raise VoiceFailed(f"{self._name} could not be reached.") from error
+                raise VoiceFailed("The voice was closed.")
+            try:
+                async with self._post(url, body, patience_s) as response:
+                    if response.status != 200:
+                        raise self._refused(response.status, await response.content.read(REFUSAL_BYTES))
+                    if response.content_type.startswith(("application/json", "text/")):
+                        raise VoiceFailed(f"Something other than {self._name} answered; check {self._address}.")
+                    last = True
+                    async for piece in response.content.iter_any():
+                        yield piece
+                return
+            except TimeoutError as error:
+                raise VoiceFailed(f"{self._name} did not answer in time.") from error
+            except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                if self._closed:
+                    raise VoiceFailed("The voice was closed.") from error
+                if isinstance(error, RuntimeError):
+                    raise
+                # An idle connection may be closed just as it is used.
+                if last or not isinstance(error, aiohttp.ServerDisconnectedError):
+                    raise VoiceFailed(f"{self._name} could not be reached.") from error
 
     async def connect(self, url: str, patience_s: float) -> None:
         """Open a connection ahead, so that the next sentence comes sooner. Never raises."""
         if self._closed:
             return
-        with suppress(aiohttp.ClientError, OSError):
+        # RuntimeError: it was closed meanwhile.
+        with suppress(aiohttp.ClientError, OSError, RuntimeError):
             wait = aiohttp.ClientTimeout(total=patience_s)
             # What is answered is no matter: the connection is kept.
             async with self._session().head(url, ssl=self._trust(url), allow_redirects=False, timeout=wait):
@@ -84,6 +88,12 @@ class HttpSound:
         self._closed = True
         if self._http is not None:
             await self._http.close()
+
+    def _post(
+        self, url: str, body: Mapping[str, Any], patience_s: float | None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        wait = aiohttp.ClientTimeout(total=None, sock_connect=patience_s, sock_read=patience_s)
+        return self._session().post(url, json=body, ssl=self._trust(url), allow_redirects=False, timeout=wait)
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
