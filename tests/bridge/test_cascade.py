@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -11,20 +12,30 @@ from bridge.engines import (
     CallerStopped,
     CallerWords,
     Engine,
+    EngineLost,
     Reached,
     Ready,
+    Remembered,
     ReplyDone,
     ReplyKind,
     ReplyStarted,
     ReplyWords,
     ReplyWordsDone,
+    Role,
     SpeechDone,
     Step,
     ToolAsked,
+    Trouble,
     Used,
+    cascade_replies,
 )
+from bridge.engines.cascade import Config
+from bridge.engines.cascade_memory import CUT_OFF, FALSE_INTERRUPTION, STILL_RUNNING
+from bridge.engines.cascade_replies import SET_PACE
+from bridge.engines.chat import Chat, Finished, Piece, Text, ToolCall
+from bridge.engines.speech import VoiceFailed
 from bridge.rehearsal import scenario
-from bridge.rehearsal.model import Model
+from bridge.rehearsal.model import Faults, Model
 from tests.bridge.cascade_parts import KEY, MS_PER_CHAR, Desk, at_work
 
 BILLING = scenario.load("billing")
@@ -96,3 +107,557 @@ async def test_the_caller_cuts_in(desk: Desk) -> None:
         {"role": "assistant", "content": "Hello. This is"},
         {"role": "user", "content": CHARGED.line},
     ]
+
+
+async def greeted(desk: Desk) -> str:
+    """The greeting was passed on whole, and is in play."""
+    number = len(desk.all(ReplyDone)) + 1
+    desk.engine.greet(HELLO)
+    await desk.told(ReplyDone, number)
+    return str(desk.all(ReplyWordsDone)[-1].item_id)
+
+
+async def heard_out(desk: Desk) -> str:
+    """And was heard to its end."""
+    item_id = await greeted(desk)
+    desk.engine.played(item_id)
+    return item_id
+
+
+def asked_with(desk: Desk, number: int = -1) -> list[tuple[str, str]]:
+    """Role and words of what the model was asked with, without the prompt."""
+    return [(message["role"], message["content"]) for message in desk.model.chat.requests[number].messages[1:]]
+
+
+# ── interruptions ──
+
+
+async def test_what_the_caller_cuts_off_ends_at_every_vendor(desk: Desk) -> None:
+    desk.model.chat.tokens_per_s = 20
+    desk.says(CHARGED.line)
+    await desk.until(lambda: bool(desk.sound_ms))
+    item_id = next(iter(desk.sound_ms))
+    desk.voice.holds = lambda text: True
+    await desk.until(lambda: len(desk.voice.said) > 1)
+    desk.in_play = (item_id, 700)
+    desk.says("No, wait.", ends=False)
+    done = await desk.told(ReplyDone)
+    assert (done.status, done.spoke) == ("cancelled", True) and done.tokens > 0
+    await desk.model.until(lambda: desk.model.chat.requests[0].left)
+    await desk.until(lambda: bool(desk.voice.cancelled))
+    sounded = dict(desk.sound_ms)
+    desk.voice.let_go.set()
+    desk.engine.played(item_id)
+    assert desk.sound_ms == sounded
+
+
+async def test_an_answer_in_the_making_is_stopped_too(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_silent=True, chat_times=1)
+    desk.says(CHARGED.line)
+    await desk.model.until(lambda: len(desk.model.chat.requests) == 1)
+    desk.says("It was in March.")
+    assert (await desk.told(ReplyDone)).status == "cancelled"
+    await desk.told(ReplyWordsDone)
+    assert asked_with(desk) == [("user", CHARGED.line), ("user", "It was in March.")]
+
+
+async def test_assent_interrupts_nothing_but_is_written_down(desk: Desk) -> None:
+    await greeted(desk)
+    desk.says("Mm-hm.", ms=300)
+    assert desk.all(CallerWords)[-1].text == "Mm-hm." and desk.all(CallerWords)[-1].final
+    desk.silent(3000)
+    assert not desk.all(CallerStarted) and not desk.model.chat.requests
+
+
+async def test_after_a_false_interruption_it_goes_on_where_it_was(desk: Desk) -> None:
+    item_id = await greeted(desk)
+    desk.in_play = (item_id, 30 * MS_PER_CHAR)
+    desk.sounds(700)
+    await desk.told(CallerStarted)
+    desk.silent(2000)
+    words = await desk.told(ReplyWordsDone, 2)
+    assert words.text == "assistant, an AI. This call is recorded."
+    assert desk.all(CallerWords)[-1].text == "" and desk.all(CallerWords)[-1].final
+    assert not desk.model.chat.requests
+
+
+async def test_and_thinks_again_what_was_not_thought_to_its_end(desk: Desk) -> None:
+    desk.model.chat.tokens_per_s = 20
+    desk.says(CHARGED.line)
+    await desk.until(lambda: bool(desk.sound_ms))
+    desk.in_play = (next(iter(desk.sound_ms)), 10_000)
+    desk.sounds(700)
+    await desk.told(ReplyDone)
+    desk.model.chat.tokens_per_s = 0
+    desk.silent(2000)
+    words = await desk.told(ReplyWordsDone)
+    assert asked_with(desk)[-1] == ("system", FALSE_INTERRUPTION)
+    assert words.text.startswith("As I was saying.")
+
+
+async def test_an_answer_that_noise_kept_from_being_begun_is_given_after_all(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_silent=True, chat_times=1)
+    desk.says(CHARGED.line)
+    await desk.model.until(lambda: len(desk.model.chat.requests) == 1)
+    desk.sounds(300)
+    assert (await desk.told(ReplyDone)).status == "cancelled"
+    desk.silent(2000)
+    assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+
+
+async def test_an_operator_cuts_and_nothing_comes_after(desk: Desk) -> None:
+    item_id = await greeted(desk)
+    desk.voice.holds = lambda text: True
+    desk.engine.say("One moment.", "say-request")
+    desk.engine.say("Another moment.", "say-request-2")
+    await desk.told(ReplyStarted, 2)
+    desk.engine.cut(item_id, 0, by_caller=False)
+    assert desk.all(ReplyDone)[-1].status == "cancelled"
+    desk.voice.let_go.set()
+    desk.voice.holds = lambda text: False
+    desk.engine.answer_now()
+    await desk.told(ReplyDone, 3)
+    assert asked_with(desk) == [] and len(desk.all(ReplyStarted)) == 3
+
+
+async def test_a_cut_with_nothing_in_play_leaves_what_was_heard(desk: Desk) -> None:
+    desk.voice.holds = lambda text: "recorded" in text
+    desk.engine.greet(HELLO)
+    await desk.until(lambda: "".join(event.delta for event in desk.all(ReplyWords)).endswith("an AI. "))
+    desk.engine.cut("", 0, by_caller=False)
+    desk.engine.answer_now()
+    await desk.told(ReplyDone, 2)
+    assert asked_with(desk) == [("assistant", "Hello. This is Northgate's assistant, an AI.")]
+
+
+# ── thinking ahead ──
+
+
+async def test_an_answer_made_ahead_leaves_when_the_turn_has_ended(desk: Desk) -> None:
+    part = desk.says(CHARGED.line, ends=False)
+    desk.words.may_end(part)
+    await desk.until(lambda: bool(desk.voice.said))
+    assert not desk.all(ReplyStarted) and not desk.sound_ms
+    desk.words.heard(part, CHARGED.line, True)
+    desk.words.ended(part, desk.clock_ms)
+    words = await desk.told(ReplyWordsDone)
+    assert words.text == CHARGED.says and len(desk.model.chat.requests) == 1
+    assert [event.step for event in desk.all(Reached)] == [Step.WORDS, Step.TOKEN, Step.SOUND]
+    assert asked_with(desk) == [("user", CHARGED.line)]
+    desk.engine.played(words.item_id)
+    desk.says(ORDER.line)
+    await desk.told(ToolAsked)
+    assert asked_with(desk) == [("user", CHARGED.line), ("assistant", CHARGED.says), ("user", ORDER.line)]
+
+
+async def test_it_is_thrown_away_when_the_caller_goes_on(desk: Desk) -> None:
+    part = desk.says(CHARGED.line, ends=False)
+    desk.words.may_end(part)
+    await desk.until(lambda: bool(desk.voice.said))
+    desk.words.goes_on(part)
+    desk.words.heard(part, f"{CHARGED.line} {ORDER.line}", True)
+    desk.words.ended(part, desk.clock_ms)
+    await desk.told(ToolAsked)
+    assert len(desk.all(ReplyStarted)) == 1 and not desk.sound_ms
+    assert asked_with(desk) == [("user", f"{CHARGED.line} {ORDER.line}")]
+    assert [event.vendor for event in desk.all(Used) if event.tokens] == ["127.0.0.1"]
+
+
+async def test_what_fails_ahead_of_time_is_tried_in_earnest(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_status=500, chat_times=2)
+    part = desk.says(CHARGED.line, ends=False)
+    desk.words.may_end(part)
+    await desk.until(lambda: not desk.engine._replies._held)
+    desk.words.heard(part, CHARGED.line, True)
+    desk.words.ended(part, desk.clock_ms)
+    assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+
+
+async def test_tools_of_an_answer_made_ahead_wait_for_the_end_of_the_turn(desk: Desk) -> None:
+    part = desk.says(ORDER.line, ends=False)
+    desk.words.may_end(part)
+    await desk.until(lambda: bool(desk.engine._replies._held and desk.engine._replies._held.thought))
+    assert not desk.all(ToolAsked)
+    desk.words.heard(part, ORDER.line, True)
+    desk.words.ended(part, desk.clock_ms)
+    await desk.told(ToolAsked)
+
+
+async def test_nothing_is_made_ahead_for_a_cascade_that_is_not_eager(model: Model) -> None:
+    config = Config("You answer.", transcriber="scribe", eager=False)
+    async with at_work(Desk(model, config)) as desk:
+        part = desk.says(CHARGED.line, ends=False)
+        desk.words.may_end(part)
+        assert desk.engine._replies._held is None
+
+
+# ── what operators want ──
+
+
+async def test_an_operators_words_are_said_exactly(desk: Desk) -> None:
+    await heard_out(desk)
+    desk.engine.say("We open at 9:30. It costs $48.50.", "say-1-request")
+    started = await desk.told(ReplyStarted, 2)
+    assert (started.kind, started.request) == (ReplyKind.SAY, "say-1-request")
+    words = await desk.told(ReplyWordsDone, 2)
+    assert words.text == "We open at 9:30. It costs $48.50."
+    assert "dollars" in desk.voice.said[-1]
+
+
+async def test_and_put_into_its_own_words(desk: Desk) -> None:
+    await heard_out(desk)
+    desk.engine.ask("We open at nine.", "ask-1-request", cut_in=False)
+    started = await desk.told(ReplyStarted, 2)
+    assert (started.kind, started.request) == (ReplyKind.ASK, "ask-1-request")
+    assert (await desk.told(ReplyWordsDone, 2)).text == "Of course. We open at nine."
+    assert asked_with(desk)[-1] == ("system", 'Tell the caller, in your own words: "We open at nine."')
+    assert desk.model.chat.requests[-1].body["tool_choice"] == "none"
+    assert not desk.all(Reached)
+
+
+async def test_guidance_goes_into_the_next_answer(desk: Desk) -> None:
+    desk.engine.whisper("offer 48 dollars")
+    desk.says(CHARGED.line)
+    assert "I can offer you 48 dollars." in (await desk.told(ReplyWordsDone)).text
+
+
+async def test_it_goes_on_as_a_colleague_who_listened(desk: Desk) -> None:
+    desk.engine.may_answer(False)
+    desk.says(CHARGED.line)
+    assert desk.all(CallerWords)[-1].final
+    desk.engine.tell(
+        'A human colleague took over the line and spoke with the caller for 9 s. They said to the caller: "We send it '
+        'back today." Go on as a colleague who listened. Do not greet the caller again.'
+    )
+    desk.engine.may_answer(True)
+    desk.engine.answer_now()
+    assert (await desk.told(ReplyWordsDone)).text.startswith("As my colleague said: We send it back today.")
+    assert len(desk.all(ReplyStarted)) == 1
+
+
+async def test_while_it_may_not_answer_nothing_is_made_ahead_or_after(desk: Desk) -> None:
+    desk.voice.holds = lambda text: True
+    desk.engine.greet(HELLO)
+    await desk.until(lambda: bool(desk.voice.said))
+    desk.engine.answer_now()
+    desk.engine.may_answer(False)
+    part = desk.says(CHARGED.line, ends=False)
+    desk.words.may_end(part)
+    desk.words.heard(part, CHARGED.line, True)
+    desk.words.ended(part, desk.clock_ms)
+    desk.voice.let_go.set()
+    await desk.told(ReplyDone)
+    assert len(desk.all(ReplyStarted)) == 1 and not desk.model.chat.requests
+
+
+async def test_an_answer_waits_until_the_caller_has_finished(desk: Desk) -> None:
+    part = desk.says(CHARGED.line, ends=False)
+    desk.engine.answer_now()
+    desk.engine.say("One moment.", "request")
+    await desk.told(ReplyDone)
+    desk.words.heard(part, CHARGED.line, True)
+    desk.words.ended(part, desk.clock_ms)
+    await desk.told(ReplyDone, 2)
+    assert [event.kind for event in desk.all(ReplyStarted)] == [ReplyKind.SAY, ReplyKind.ANSWER]
+
+
+async def test_an_answer_is_owed_when_what_was_heard_was_no_turn(desk: Desk) -> None:
+    desk.engine.tell("The caller pressed 1.")
+    desk.sounds(300)
+    await desk.told(CallerStarted)
+    desk.engine.answer_now()
+    assert not desk.all(ReplyStarted)
+    desk.silent(6000)
+    assert (await desk.told(ReplyWordsDone)).text == "Hello. How can I help you?"
+
+
+async def test_what_was_said_before_is_remembered_without_a_greeting(model: Model) -> None:
+    desk = Desk(model)
+    desk.engine.recall([Remembered(Role.CALLER, CHARGED.line), Remembered(Role.AI, CHARGED.says)])
+    desk.engine.tell("The caller pressed 1.")
+    desk.sounds(500)
+    async with at_work(desk):
+        assert len(desk.transcribers[0].frames) == 25
+        desk.says(ORDER.line)
+        await desk.told(ToolAsked)
+        assert asked_with(desk)[:3] == [
+            ("user", CHARGED.line),
+            ("assistant", CHARGED.says),
+            ("system", "The caller pressed 1."),
+        ]
+        assert not [event for event in desk.all(ReplyStarted) if event.kind is ReplyKind.GREETING]
+
+
+async def test_what_was_said_in_private_is_no_more(desk: Desk) -> None:
+    part = desk.says("My card number is 4242.", ends=False)
+    told = len(desk.events)
+    desk.engine.unhear()
+    desk.words.heard(part, "My card number is 4242 4242.", True)
+    desk.words.ended(part, desk.clock_ms)
+    desk.silent(3000)
+    assert desk.events[told:] == [] and not desk.model.chat.requests
+
+
+async def test_too_much_that_waits_is_refused(desk: Desk) -> None:
+    desk.voice.holds = lambda text: True
+    for number in range(10):
+        desk.engine.say("One moment.", f"request-{number}")
+    assert (await desk.told(Trouble)).code == "too_much_wanted"
+    assert len(desk.all(Trouble)) == 1
+
+
+# ── silence ──
+
+
+async def test_a_silent_caller_is_asked_twice_after_what_they_heard(desk: Desk) -> None:
+    item_id = await greeted(desk)
+    desk.silent(20_000)
+    assert len(desk.all(ReplyStarted)) == 1
+    desk.engine.played(item_id)
+    desk.silent(8_100)
+    for number in (2, 3):
+        words = await desk.told(ReplyWordsDone, number)
+        await desk.told(ReplyDone, number)
+        assert words.text == "Are you still there?"
+        desk.engine.played(words.item_id)
+        desk.silent(16_100)
+    assert (await desk.told(Trouble)).code == "caller_silent"
+
+
+async def test_a_key_shows_that_somebody_is_there(desk: Desk) -> None:
+    await heard_out(desk)
+    desk.silent(7_000)
+    desk.engine.key("1")
+    desk.silent(7_000)
+    assert len(desk.all(ReplyStarted)) == 1
+
+
+async def test_what_the_carrier_never_confirms_counts_as_heard_in_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cascade_replies, "UNCONFIRMED_MS", -5_000)
+    await greeted(desk)
+    await desk.until(lambda: not desk.engine._replies._in_play)
+    desk.silent(8_100)
+    assert (await desk.told(ReplyWordsDone, 2)).text == "Are you still there?"
+
+
+# ── tools ──
+
+
+async def test_tools_may_answer_in_any_order_and_while_it_speaks(desk: Desk) -> None:
+    await heard_out(desk)
+    desk.says(EXPRESS.line)
+    asked = await desk.told(ToolAsked)
+    desk.engine.answer_tool(asked.tool_id, '{"amount":48.0}')
+    desk.engine.answer_tool(asked.tool_id, "again")
+    desk.engine.answer_tool("nobody's", "what")
+    assert (await desk.told(ReplyWordsDone, 3)).text.startswith("Done. The 48 dollars are on their way")
+    assert desk.all(ReplyWordsDone)[1].text == EXPRESS.says
+    roles = [role for role, _ in asked_with(desk)]
+    assert roles == ["assistant", "user", "assistant", "tool"]
+
+
+async def test_a_tool_goes_on_while_the_caller_cuts_in(desk: Desk) -> None:
+    desk.says(EXPRESS.line)
+    asked = await desk.told(ToolAsked)
+    await desk.told(ReplyDone)
+    item_id = desk.all(ReplyWordsDone)[0].item_id
+    desk.in_play = (item_id, 0)
+    desk.says(CHARGED.line)
+    assert (await desk.told(ReplyWordsDone, 2)).text == CHARGED.says
+    assert asked_with(desk)[1:3] == [("assistant", None), ("tool", STILL_RUNNING)]
+    desk.engine.answer_tool(asked.tool_id, '{"amount":48.0}')
+    assert (await desk.told(ReplyWordsDone, 3)).text.startswith("Done. The 48 dollars are on their way")
+
+
+async def test_after_an_operators_cut_a_tool_is_not_spoken_of(desk: Desk) -> None:
+    desk.says(ORDER.line)
+    asked = await desk.told(ToolAsked)
+    desk.engine.cut("", 0, by_caller=False)
+    desk.engine.answer_tool(asked.tool_id, "two")
+    await desk.told(ReplyDone)
+    assert len(desk.all(ReplyStarted)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "speed", "result"),
+    [
+        ('{"pace":"slower"}', 0.85, '{"ok":true}'),
+        ('{"pace":"slowest"}', 1.0, '{"error":"there is no such pace"}'),
+        ("{", 1.0, '{"error":"there is no such pace"}'),
+    ],
+)
+async def test_it_speaks_slower_when_asked_to(
+    model: Model, arguments: str, speed: float, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asks_for_pace(
+        chat: Chat, messages: Sequence[Mapping[str, Any]], *args: object, **kwargs: object
+    ) -> AsyncIterator[Piece]:
+        asked.append([dict(message) for message in messages])
+        if len(asked) == 1:
+            yield ToolCall("call_0", SET_PACE, arguments)
+        else:
+            yield Text("Is this better?")
+        yield Finished("stop")
+
+    asked: list[list[dict[str, Any]]] = []
+    monkeypatch.setattr(Chat, "ask", asks_for_pace)
+    async with at_work(Desk(model)) as desk:
+        desk.says("Could you speak more slowly?")
+        assert (await desk.told(ReplyWordsDone)).text == "Is this better?"
+        assert desk.voice.speed == speed and not desk.all(ToolAsked)
+        assert asked[1][-1]["content"] == result
+
+
+# ── losses ──
+
+
+async def lost(desk: Desk) -> EngineLost:
+    """How the engine ends."""
+    with pytest.raises(EngineLost) as caught:
+        async with at_work(desk):
+            desk.says(CHARGED.line)
+            await desk.running
+    return caught.value
+
+
+async def another_listens(desk: Desk) -> None:
+    await desk.until(lambda: len(desk.transcribers) == 2 and desk.transcribers[1].words is not None)
+
+
+async def test_a_lost_transcriber_is_replaced_and_nothing_lost(desk: Desk) -> None:
+    part = desk.says("I was charged twice for the", ms=1000, ends=False)
+    desk.transcribers[0].lose(EngineLost("gone", fatal=False))
+    await another_listens(desk)
+    assert len(desk.transcribers[1].frames) == 50
+    desk.words.started(part, 400)
+    desk.words.heard(part, "twice for the March order.", True)
+    desk.words.ended(part, desk.clock_ms)
+    await desk.told(CallerStopped)
+    assert desk.all(CallerWords)[-1].text == "I was charged twice for the March order."
+    assert len(desk.all(CallerStarted)) == 1
+
+
+async def test_two_that_are_lost_in_a_row_are_the_end(model: Model) -> None:
+    desk = Desk(model)
+    with pytest.raises(EngineLost, match="gone again"):
+        async with at_work(desk):
+            desk.transcribers[0].lose(EngineLost("gone", fatal=False))
+            await another_listens(desk)
+            desk.transcribers[1].lose(EngineLost("gone again", fatal=False))
+            await desk.running
+
+
+async def test_a_refused_transcriber_is_the_end(model: Model) -> None:
+    desk = Desk(model)
+    with pytest.raises(EngineLost, match="bad key") as caught:
+        async with at_work(desk):
+            desk.transcribers[0].lose(EngineLost("bad key", fatal=True))
+            await desk.running
+    assert caught.value.fatal
+
+
+async def test_a_chat_that_fails_once_is_asked_again(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_status=503, chat_times=1)
+    desk.says(CHARGED.line)
+    assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+
+
+async def test_one_that_breaks_off_is_asked_to_go_on(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_cut_after=6, chat_times=1)
+    desk.says(CHARGED.line)
+    assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+    assert asked_with(desk)[-1] == ("system", CUT_OFF)
+
+
+async def test_a_chat_that_fails_twice_is_the_end(model: Model) -> None:
+    model.faults = Faults(chat_status=503)
+    failure = await lost(Desk(model))
+    assert "had an error (503)" in str(failure) and not failure.fatal
+
+
+async def test_a_chat_that_refuses_is_the_end_at_once(model: Model) -> None:
+    model.faults = Faults(chat_status=401)
+    assert (await lost(Desk(model))).fatal
+    assert model.chat._faulty == 1
+
+
+async def test_a_voice_that_fails_once_says_the_rest_of_the_sentence(desk: Desk) -> None:
+    desk.voice.fails = [("Northgate", VoiceFailed("it broke"))]
+    await greeted(desk)
+    assert desk.all(ReplyWordsDone)[-1].text == HELLO
+    assert list(desk.sound_ms.values()) == [(len(HELLO) - 2) * MS_PER_CHAR]
+
+
+async def test_a_voice_that_fails_twice_is_the_end(model: Model) -> None:
+    desk = Desk(model)
+    desk.voice.fails = [("sorry", VoiceFailed("it broke")), ("sorry", VoiceFailed("it broke again"))]
+    failure = await lost(desk)
+    assert str(failure) == "it broke again" and not failure.fatal
+
+
+async def test_a_voice_that_refuses_is_the_end_at_once(model: Model) -> None:
+    desk = Desk(model)
+    desk.voice.fails = [("sorry", VoiceFailed("bad key", fatal=True))]
+    assert (await lost(desk)).fatal
+
+
+async def test_a_reply_that_became_too_long_is_incomplete(model: Model) -> None:
+    async with at_work(Desk(model, options={"max_completion_tokens": 3})) as desk:
+        desk.says(CHARGED.line)
+        done = await desk.told(ReplyDone)
+        assert (done.status, done.reason) == ("incomplete", "its longest was reached")
+
+
+async def test_a_fault_of_ours_ends_the_engine(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade_replies, "speakable", lambda text, language: 1 / 0)
+    desk = Desk(model)
+    with pytest.raises(ExceptionGroup):
+        async with at_work(desk):
+            desk.engine.greet(HELLO)
+            await desk.running
+
+
+# ── life ──
+
+
+async def test_what_is_no_base64_is_passed_over(desk: Desk) -> None:
+    desk.engine.hear("a", 0)
+    assert not desk.transcribers[0].frames
+
+
+async def test_sound_is_billed_also_while_nobody_takes_a_turn(desk: Desk) -> None:
+    desk.silent(31_000)
+    assert [event.vendor for event in desk.all(Used)] == ["scribe"]
+
+
+async def test_it_may_be_closed_before_it_ran_and_more_than_once(model: Model) -> None:
+    desk = Desk(model)
+    desk.engine.may_answer(False)
+    desk.engine.unhear()
+    desk.engine.key("1")
+    desk.engine.say("Never said.", "request")
+    await desk.engine.close()
+    await desk.engine.run(desk)
+    await desk.engine.close()
+    assert desk.events == []
+    await desk.chat.close()
+
+
+async def test_a_long_answer_is_not_made_far_ahead_of_the_ear(desk: Desk) -> None:
+    desk.engine.say(" ".join(f"This is sentence number {number} of many." for number in range(40)), "request")
+    await desk.until(lambda: sum(desk.sound_ms.values()) > 8000)
+    said = len(desk.voice.said)
+    desk.silent(100)
+    assert said == len(desk.voice.said) < 10
+
+
+async def test_operators_see_what_the_model_was_asked_and_wrote(desk: Desk) -> None:
+    desk.says(CHARGED.line)
+    await desk.told(ReplyDone)
+    assert [(outbound, name) for outbound, name, _ in desk.messages] == [
+        (True, "chat.completions"),
+        (False, "chat.completion"),
+    ]
+    assert "I was charged twice" in desk.messages[0][2] and "I am so sorry" in desk.messages[1][2]
