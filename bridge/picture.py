@@ -390,7 +390,8 @@ class Picture:
     def view(self) -> CallView:
         """The call as it now is."""
         reasons = {verb: self.call.why_not(verb) for verb in Verb}
-        engine = "" if self.call.phase is Phase.LIVE and self.call.ai_gone else self.engine
+        gone = self.call.phase is Phase.LIVE and self.call.ai_gone
+        engine = "" if gone else self.engine
         return CallView(
             call_id=self.call_id,
             call_sid=self.call_sid,
@@ -413,7 +414,7 @@ class Picture:
             clock_ms=self.clock_ms,
             caller_interruptions=self.caller_interruptions,
             operator_interruptions=self.operator_interruptions,
-            session_expires_ms=self.session_expires_ms,
+            session_expires_ms=None if gone else self.session_expires_ms,
             cost_usd=self.cost_usd,
             tokens=self.tokens,
             costs_usd=dict(self.costs_usd),

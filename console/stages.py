@@ -15,7 +15,7 @@ class Stage(StrEnum):
 
     END_OF_SPEECH = "end of speech"
     WORDS = "words"
-    TOKEN = "first token"
+    TOKEN = "model's first token"
     VOICE = "voice"
     MODEL = "model"
     TOOL = "tool"

@@ -393,7 +393,7 @@ class Window(QMainWindow):
         if button.isVisible() and not button.visibleRegion().isEmpty():
             self.engines.open_at(button.mapToGlobal(button.rect().bottomLeft()))
         else:
-            self.engines.open_at(self.controls.mapToGlobal(QPoint(theme.px(20), 0)), above=True)
+            self.engines.open_at(self.controls.mapToGlobal(QPoint(theme.px(20), -theme.px(8))), above=True)
 
     def _focus_filter(self) -> None:
         self.top.filter.setFocus(Qt.FocusReason.ShortcutFocusReason)

@@ -133,6 +133,7 @@ class DetailsPanel(QScrollArea):
         self.engine = self._swap_button()
         rows.replaceWidget(self._engine[1], self.engine)
         rows.setAlignment(self.engine, Qt.AlignmentFlag.AlignRight)
+        rows.setAlignment(self._engine[0], Qt.AlignmentFlag.AlignVCenter)
         self._engine[1].deleteLater()
         self._next_engine = rows.add(self.tr("Next engine"))
         self._roll_over = rows.add(self.tr("Session renews within"))

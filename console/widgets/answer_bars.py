@@ -34,7 +34,7 @@ LOOKS = {
     Stage.TOOL: ("fine", Qt.BrushStyle.FDiagPattern),
     Stage.EAR: ("caller", SOLID),
 }
-"""Colour role and pattern of each stage."""
+"""Colour role and pattern of each stage; the model is the model, whether or not the engine tells its steps."""
 
 
 class AnswerBars(QWidget):

@@ -109,23 +109,30 @@ def placed_marks(
     ordered = sorted(markers, key=lambda marker: marker.at_ms)
     labels = [told(marker.label, "") for marker in ordered]
     at_px = [to_px(marker.at_ms) for marker in ordered]
-    lead = px(SHAPE_PX) + px(5)
-    wanted = [(at / ratio, lead + metrics.horizontalAdvance(label)) for at, label in zip(at_px, labels, strict=True)]
+    lead, gap = px(SHAPE_PX) + px(5), px(10)
+    wanted = [
+        (at / ratio, lead + metrics.horizontalAdvance(_name(label))) for at, label in zip(at_px, labels, strict=True)
+    ]
     end_px = to_px(end_ms) / ratio if end_ms is not None else float("inf")
-    places = timeline.placed(wanted, rows, px(10), lead + px(LEAST_WORD_PX), end_px)
-    made = []
-    for marker, label, at, place in zip(ordered, labels, at_px, places, strict=True):
+    places = timeline.placed(wanted, rows, gap, lead + px(LEAST_WORD_PX), end_px)
+    free_px = [end_px] * rows
+    made: list[Mark] = []
+    for marker, label, at, place, (x, width) in reversed(
+        list(zip(ordered, labels, at_px, places, wanted, strict=True))
+    ):
         text = None
         if place.width_px:
-            text = QStaticText(_fitting(label, place.width_px - lead, metrics))
+            word = metrics.elidedText(_name(label), Qt.TextElideMode.ElideRight, place.width_px - lead + 0.5)
+            if not place.before and x + lead + metrics.horizontalAdvance(label) <= free_px[place.row]:
+                word = label
+            text = QStaticText(word)
             text.setTextFormat(Qt.TextFormat.PlainText)
             text.prepare(font=face)
+        free_px[place.row] = (x - width if place.before else x) - gap
         made.append(Mark(marker, at, place, text))
-    return made
+    return made[::-1]
 
 
-def _fitting(label: str, room_px: float, metrics: QFontMetricsF) -> str:
-    """The whole, or its name alone, or what fits of that."""
-    if metrics.horizontalAdvance(label) <= room_px + 0.5:
-        return label
-    return metrics.elidedText(label.partition(" · ")[0], Qt.TextElideMode.ElideRight, room_px + 0.5)
+def _name(label: str) -> str:
+    """What is left where there is no room for the whole."""
+    return label.partition(" · ")[0]

@@ -289,10 +289,12 @@ def test_an_engine_can_be_swapped_for_the_others_and_when_all_are_gone_for_any()
     seen.engine, seen.engines, seen.coming = "openai", ("openai", "cascade"), "cascade"
     view = seen.view()
     assert (view.engine, view.engines, view.coming) == ("openai", ("cascade",), "cascade")
-    seen.coming = ""
+    seen.coming, seen.session_expires_ms = "", 3_600_000
+    assert seen.view().session_expires_ms == 3_600_000
     seen.call.apply(calls.EngineGone("the AI was lost"))
     view = seen.view()
     assert (view.engine, view.engines, view.activity) == ("", ("openai", "cascade"), "No AI: take over")
+    assert view.session_expires_ms is None
     assert {Verb.TAKE_OVER, Verb.SWAP} <= set(view.allowed)
 
 

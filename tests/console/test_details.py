@@ -111,10 +111,10 @@ def test_each_answer_has_a_bar_and_its_words(panel: DetailsPanel) -> None:
     assert bars.isVisible()
     assert bars.words.splitlines() == [
         "02:36  820 ms: end of speech 120 ms, model 640 ms, to the ear 60 ms",
-        "02:43  1.4 s, by Cascade: end of speech 120 ms, words 90 ms, first token 350 ms, voice 280 ms, "
+        "02:43  1.4 s, by Cascade: end of speech 120 ms, words 90 ms, model's first token 350 ms, voice 280 ms, "
         "tool 260 ms, to the ear 300 ms",
         "02:58  690 ms: end of speech 120 ms, model 500 ms, to the ear 70 ms",
-        "03:04  2.7 s, by Cascade: end of speech 120 ms, words 70 ms, first token 2.2 s, voice 220 ms, "
+        "03:04  2.7 s, by Cascade: end of speech 120 ms, words 70 ms, model's first token 2.2 s, voice 220 ms, "
         "to the ear 90 ms, filler heard after 2.3 s, not counted",
     ]
     assert bars.heightForWidth(100) > bars.heightForWidth(400)

@@ -249,7 +249,7 @@ def test_a_marks_cause_gives_way_before_its_name(qapp: QApplication) -> None:
     label = "barge-in · 0.4 s, -12 dB, “wait no”"
     markers = [
         MarkerView(call_id=CALL, marker_id=str(at), at_ms=at, kind=MarkerKind.BARGE_IN, label=label)
-        for at in (0, 120, 260, 900)
+        for at in (0, 120, 260, 600)
     ]
     words = [mark.text.text() for mark in placed_marks(markers, int, 1.0, 1, None) if mark.text is not None]
     assert words[-1] == label
