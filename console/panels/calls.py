@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFocusEvent, QFont, QFontMetrics, QPainter
+from PySide6.QtCore import (
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+)
+from PySide6.QtGui import QColor, QFocusEvent, QFont, QFontMetrics, QPainter, QPaintEvent, QPixmap, QRegion
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -32,21 +43,40 @@ from console.widgets.sparkline import newest_bars, paint_bars
 ROW_PX = 78
 HEADING_PX = 36
 SIDE_PX = 15
+TOP_PX = 9
+LINE_PX = 20
 SPARK_SIZE_PX = (84, 24)
 ROW_EVERY_MS = 200.0
 """How often a row is painted for its clock and its waveform."""
 
 
+KEPT_ROWS = 48
+"""Pictures of rows; more than fit into any window."""
+
 STALE_OPACITY = 0.45
 
 
+class Look(NamedTuple):
+    """How a row stands out. focused: the keyboard is there, for those who use it to get around."""
+
+    selected: bool
+    hovered: bool
+    focused: bool
+
+
 class CallDelegate(QStyledItemDelegate):
-    """Paints headings and calls. Takes clocks from the desk, waveforms from the store."""
+    """Paints headings and calls. Takes clocks from the desk, waveforms from the store.
+
+    due: what the list has to paint now. Qt has every row painted that lies between two such places.
+    """
 
     def __init__(self, desk: Desk, parent: QWidget) -> None:
         super().__init__(parent)
         self._desk = desk
         self.show_focus = False
+        self.due = QRegion()
+        # What moves least of each call's row, and all that it shows.
+        self._pictures: dict[str, tuple[tuple[object, ...], QPixmap]] = {}
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         """Headings are low, calls have three lines."""
@@ -57,15 +87,45 @@ class CallDelegate(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         """One row."""
+        rect = QRect(option.rect)
+        if not self.due.intersects(rect):
+            return
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         call = self._desk.store.calls.get(str(index.data(ID_ROLE)))
-        rect = QRect(option.rect)
         if call is None:
             self._paint_heading(painter, rect, str(index.data()))
         else:
-            self._paint_call(painter, rect, option, call)
+            painter.drawPixmap(rect.topLeft(), self._picture(painter.device().devicePixelRatioF(), option, call))
+            bars = newest_bars(call.caller, call.line, call.voice)
+            spark = _spark(rect)
+            paint_bars(painter, spark, bars, call.view.phase is not Phase.ENDED, theme.current())
         painter.restore()
+
+    def _picture(self, ratio: float, option: QStyleOptionViewItem, call: Call) -> QPixmap:
+        """A row without its waveform, which alone moves all the time. ratio: device pixels in a logical one."""
+        size, view, look = option.rect.size(), call.view, self._look(option.state)
+        clock = clock_text(self._desk.clock_ms(view.call_id))
+        told = (view.number, view.needs, view.phase, view.profile, view.direction, view.activity, dot_role(view), clock)
+        shows = (told, look, size, ratio, theme.current(), theme.scale(), self._desk.link.me)
+        shown, picture = self._pictures.get(view.call_id, ((), QPixmap()))
+        if shown != shows:
+            picture = QPixmap(size * ratio)
+            picture.setDevicePixelRatio(ratio)
+            painter = QPainter(picture)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_call(painter, QRect(QPoint(), size), view, look, clock)
+            painter.end()
+            self._pictures.pop(view.call_id, None)
+            self._pictures[view.call_id] = (shows, picture)
+            if len(self._pictures) > KEPT_ROWS:
+                del self._pictures[next(iter(self._pictures))]
+        return picture
+
+    def _look(self, state: QStyle.StateFlag) -> Look:
+        selected = bool(state & QStyle.StateFlag.State_Selected)
+        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
+        return Look(selected, hovered, selected and self.show_focus and bool(state & QStyle.StateFlag.State_HasFocus))
 
     def _paint_heading(self, painter: QPainter, rect: QRect, words: str) -> None:
         colours = theme.current()
@@ -78,39 +138,29 @@ class CallDelegate(QStyledItemDelegate):
         painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words.upper())
         painter.fillRect(QRect(rect.left(), rect.bottom(), rect.width(), 1), colours.line)
 
-    def _paint_call(self, painter: QPainter, rect: QRect, option: QStyleOptionViewItem, call: Call) -> None:
-        colours, view = theme.current(), call.view
-        ended = view.phase is Phase.ENDED
-        state = option.state
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        back = colours.selected if selected else colours.panel
-        if not selected and state & QStyle.StateFlag.State_MouseOver:
-            back = colours.hover
+    def _paint_call(self, painter: QPainter, rect: QRect, view: CallView, look: Look, clock: str) -> None:
+        colours = theme.current()
+        back = colours.selected if look.selected else colours.hover if look.hovered else colours.panel
         painter.fillRect(rect, back)
         painter.fillRect(QRect(rect.left(), rect.bottom(), rect.width(), 1), colours.line)
-        if selected:
-            bar = colours.operator if view.needs and not ended else colours.caller
+        if look.selected:
+            bar = colours.operator if view.needs and view.phase is not Phase.ENDED else colours.caller
             painter.fillRect(QRect(rect.left(), rect.top(), theme.px(3), rect.height() - 1), bar)
-        if selected and state & QStyle.StateFlag.State_HasFocus and self.show_focus:
+        if look.focused:
             painter.setPen(colours.caller)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect.adjusted(0, 0, -1, -2))
-        side, line = theme.px(SIDE_PX), theme.px(20)
-        left, right, top = rect.left() + side, rect.right() - side, rect.top() + theme.px(9)
-        self._paint_title(painter, QRect(left, top, right - left, line), call.view)
-        width, height = (theme.px(length) for length in SPARK_SIZE_PX)
-        spark = QRectF(right - width, top + line + theme.px(4), width, height)
-        bars = newest_bars(call.caller, call.line, call.voice)
-        paint_bars(painter, spark, bars, not ended, colours)
-        room = right - left - width - theme.px(10)
+        side, line = theme.px(SIDE_PX), theme.px(LINE_PX)
+        left, right, top = rect.left() + side, rect.right() - side, rect.top() + theme.px(TOP_PX)
+        self._paint_title(painter, QRect(left, top, right - left, line), view, clock)
+        room = right - left - theme.px(SPARK_SIZE_PX[0]) - theme.px(10)
         about = " · ".join(filter(None, (view.profile, self._direction(view.direction))))
         _text(painter, QRect(left, top + line, room, line), about, theme.font(12.5), colours.dim)
-        self._paint_activity(painter, QRect(left, top + 2 * line, room, line), call.view)
+        self._paint_activity(painter, QRect(left, top + 2 * line, room, line), view)
 
-    def _paint_title(self, painter: QPainter, box: QRect, view: CallView) -> None:
+    def _paint_title(self, painter: QPainter, box: QRect, view: CallView, clock: str) -> None:
         """Number, why it needs somebody, clock."""
         colours, gap, ended = theme.current(), theme.px(8), view.phase is Phase.ENDED
-        clock = clock_text(self._desk.clock_ms(view.call_id))
         room = box.width() - _text(painter, box, clock, theme.font(13, tabular=True), colours.dim, right=True) - gap
         number = spaced(view.number) or self.tr("Number withheld")
         colour = colours.dim if ended else colours.text
@@ -152,6 +202,13 @@ class CallDelegate(QStyledItemDelegate):
 
 class CallList(QListView):
     """Rows of calls; letters stay the desk's keys instead of searching the list."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Those rows alone that have to be painted."""
+        delegate = self.itemDelegate()
+        if isinstance(delegate, CallDelegate):
+            delegate.due = event.region()
+        super().paintEvent(event)
 
     def keyboardSearch(self, search: str) -> None:
         """Typing selects nothing here: there is a filter for that."""
@@ -273,6 +330,13 @@ class CallsPanel(QFrame):
 
     def _on_theme_changed(self) -> None:
         self.list.doItemsLayout()
+
+
+def _spark(row: QRect) -> QRectF:
+    """Where in a call's row its waveform stands."""
+    width, height = (theme.px(length) for length in SPARK_SIZE_PX)
+    top = row.top() + theme.px(TOP_PX) + theme.px(LINE_PX) + theme.px(4)
+    return QRectF(row.right() - theme.px(SIDE_PX) - width, top, width, height)
 
 
 def _text(painter: QPainter, rect: QRect, words: str, font: QFont, colour: QColor, right: bool = False) -> int:

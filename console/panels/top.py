@@ -64,8 +64,12 @@ class HealthChip(PushButton):
         self.clicked.connect(self._open)
 
     def show_health(self, health: HealthView) -> None:
-        """The newest word, reason and fix."""
-        self._health = health
+        """The newest word, reason and fix; cheap when nothing changed."""
+        if health != self._health:
+            self._health = health
+            self._dress(health)
+
+    def _dress(self, health: HealthView) -> None:
         part, state = self._part_words(), self._state_words(health.state)
         number, space, rest = health.word.partition(" ")
         word = spaced(number) + space + rest
@@ -94,7 +98,7 @@ class HealthChip(PushButton):
     def refresh_look(self) -> None:
         """After a change of theme."""
         if self._health is not None:
-            self.show_health(self._health)
+            self._dress(self._health)
 
     def _build_popup(self, more: QWidget | None) -> None:
         column = QVBoxLayout(self.popup)
@@ -176,6 +180,7 @@ class TopPanel(QFrame):
         self._build()
         theme.notifier().changed.connect(self._dress)
         desk.selection_changed.connect(self._tell_vendors)
+        self._dress()
         self.refresh()
 
     def _more(self, part: HealthPart) -> QWidget | None:
@@ -237,7 +242,7 @@ class TopPanel(QFrame):
         self.rehearsal.setVisible(rehearsal)
         self.call_button.setVisible(rehearsal)
         self.call_button.setEnabled(not link.lost)
-        self._dress()
+        self._count()
 
     def _tell_vendors(self) -> None:
         view = self._desk.view
@@ -251,7 +256,7 @@ class TopPanel(QFrame):
         for chip in self.chips.values():
             chip.set_word_shown(self.width() >= theme.px(WORDS_FROM_PX))
         self.call_button.set_key_shown(self.width() >= theme.px(WORDS_FROM_PX))
-        self._dress()
+        self._count()
 
     def _bridge_health(self) -> HealthView:
         link = self._desk.link
@@ -272,16 +277,21 @@ class TopPanel(QFrame):
         )
 
     def _dress(self) -> None:
-        store, colours = self._desk.store, theme.current()
-        parts = [escape(self.tr("{count} live").format(count=store.live_count))]
-        if store.needing_count:
-            words = self.tr("needs you") if store.needing_count == 1 else self.tr("need you")
-            needing = f"{store.needing_count} {words}"
-            parts.append(f'<span style="color:{colours.operator.name()};font-weight:600">{escape(needing)}</span>')
-        if self.width() >= theme.px(COST_FROM_PX):
-            parts.append(escape(self.tr("cost ${cost:.2f}").format(cost=store.cost_usd)))
-        self.counts.setText(" · ".join(parts))
         self.rehearsal.setIcon(state_icon(HealthState.AMBER))
         self.rehearsal.setIconSize(QSize(theme.px(10), theme.px(8)))
         for chip in self.chips.values():
             chip.refresh_look()
+        self._count()
+
+    def _count(self) -> None:
+        store, colours = self._desk.store, theme.current()
+        parts = [escape(self.tr("{count} live").format(count=store.live_count))]
+        if store.needing_count:
+            need = self.tr("needs you") if store.needing_count == 1 else self.tr("need you")
+            needing = f"{store.needing_count} {need}"
+            parts.append(f'<span style="color:{colours.operator.name()};font-weight:600">{escape(needing)}</span>')
+        if self.width() >= theme.px(COST_FROM_PX):
+            parts.append(escape(self.tr("cost ${cost:.2f}").format(cost=store.cost_usd)))
+        words = " · ".join(parts)
+        if words != self.counts.text():
+            self.counts.setText(words)

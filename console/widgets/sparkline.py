@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from console import theme
@@ -13,6 +13,9 @@ from console.theme import Theme, px
 BARS = 28
 COLUMNS_PER_BAR = 10
 """So one bar stands for 200 ms, and the picture for under six seconds: it moves at 5 frames a second."""
+
+VOICES = {Voice.OPERATOR: "operator", Voice.AI: "ai"}
+"""Colour roles."""
 
 Bars = list[tuple[int, int, Voice]]
 
@@ -28,24 +31,19 @@ def paint_bars(painter: QPainter, area: QRectF, bars: Bars, live: bool, colours:
     thick = max(1.0, pitch * 0.55)
     middle = area.center().y()
     tallest = area.height() / 2
-
-    def colour(voice: Voice, by_caller: bool) -> QColor:
-        if not live:
-            return colours.faint
-        if by_caller:
-            return colours.caller
-        return colours.operator if voice is Voice.OPERATOR else colours.ai if voice is Voice.AI else colours.dim
-
+    # By colour: a call into Qt for each bar is dear where many rows are painted.
+    shapes: dict[str, list[QRectF]] = {}
     for place in range(BARS):
         index = place - (BARS - len(bars))
         caller, line, voice = bars[index] if index >= 0 else (0, 0, Voice.NOBODY)
-        by_caller = caller > line
         half = tallest * SHARES[max(caller, line)]
-        x = area.left() + place * pitch
-        if half < 1:
-            painter.fillRect(QRectF(x, middle - 0.5, thick, 1), colours.faint)
-        else:
-            painter.fillRect(QRectF(x, middle - half, thick, 2 * half), colour(voice, by_caller))
+        role = "faint" if half < 1 or not live else "caller" if caller > line else VOICES.get(voice, "dim")
+        half = half if half >= 1 else 0.5
+        shapes.setdefault(role, []).append(QRectF(area.left() + place * pitch, middle - half, thick, 2 * half))
+    painter.setPen(Qt.PenStyle.NoPen)
+    for role, rects in shapes.items():
+        painter.setBrush(colours.role(role))
+        painter.drawRects(rects)
 
 
 class Sparkline(QWidget):
