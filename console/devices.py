@@ -12,6 +12,9 @@ from typing import Protocol
 
 from console.resampling import Format
 
+STEP_MS = 10
+"""How often a loudspeaker asks for more."""
+
 
 class Access(StrEnum):
     """To the devices. LOADING: not known yet, for a moment after the start. NO_SERVER: no sound server answers.
@@ -50,7 +53,7 @@ class Capture(Protocol):
 
 
 class Playback(Protocol):
-    """A loudspeaker that is open."""
+    """A loudspeaker that is open. `waiting_ms` and `write` are for whoever is called when it is due."""
 
     format: Format
 
@@ -86,8 +89,8 @@ class Devices(Protocol):
     def open_input(self, id: str, came: Callable[[], None]) -> Capture | None:
         """None when it cannot be opened. came: called whenever there is something to read."""
 
-    def open_output(self, id: str) -> Playback | None:
-        """None when it cannot be opened."""
+    def open_output(self, id: str, due: Callable[[], None]) -> Playback | None:
+        """None when it cannot be opened. due: called every STEP_MS, by a thread of the device's own, until `close`."""
 
     def close(self) -> None:
         """For good: from now on there are none."""

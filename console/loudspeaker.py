@@ -1,6 +1,7 @@
 """The loudspeaker: the call that is listened to, and short clips.
 
-Sound is written a little ahead, a few hundredths of a second, so that it is never far behind the call.
+Sound is written a little ahead, a few hundredths of a second, so that it is never far behind the call. It is
+written by the device's own thread (`_push`), however busy the window is; all else is the window's.
 As with the microphone no other device takes the place of one that is lost.
 """
 
@@ -9,25 +10,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
+from threading import Lock
 
 import numpy as np
 
 from bridge.control import HeardFrame, Side
-from console.devices import Access, Device, Devices, Playback
+from console.devices import STEP_MS, Access, Device, Devices, Playback
 from console.monitor import Lanes, Monitor
 from console.mulaw import PER_MS, Samples, height
 from console.resampling import FromTelephone
 
 AHEAD_MS, MOST_AHEAD_MS = 50, 70
-"""Written and not played yet: more each time the window was too busy to keep up, less again after CALM_MS."""
+"""Written and not played yet: more each time the machine was too busy to keep up, less again after CALM_MS."""
 
-STEP_MS = 10
 CALM_MS = 30_000
 RESERVE_MS = 20
 """As long as so much waits to be played, what the call lacks is waited for: it may just be late."""
 
 LATE_MS = 25
-"""When the window was too busy to come by for so long, it has not read what came meanwhile either."""
+"""When the machine was too busy to come by for so long, what came meanwhile was not read either."""
 
 STUCK_MS = 400
 """A device that plays nothing at all for so long is lost."""
@@ -52,7 +53,7 @@ class Loudspeaker:
     """chosen: the device to open, None while there is none. changed: called when the state may have changed.
 
     split: the caller left and the others right, instead of both mixed. caller_level, line_level: 0..255, of what
-    is being played. is_open: `push` is to be called every STEP_MS.
+    is being played.
     """
 
     def __init__(self, devices: Devices, chosen: Callable[[], Device | None], changed: Callable[[], None]) -> None:
@@ -65,6 +66,8 @@ class Loudspeaker:
         self._changed = changed
         self._id = ""
         self._trouble: SpeakerState | None = None
+        # What both threads use is used under it; neither waits for a device meanwhile, nor paints.
+        self._lock = Lock()
         self._playback: Playback | None = None
         self._converter: FromTelephone | None = None
         self._monitor = Monitor()
@@ -96,11 +99,6 @@ class Loudspeaker:
         return SpeakerState.NONE
 
     @property
-    def is_open(self) -> bool:
-        """Something is played, be it silence."""
-        return self._playback is not None
-
-    @property
     def id(self) -> str:
         """Of the device that is or was open; "" since it was not needed any more."""
         return self._id
@@ -112,32 +110,37 @@ class Loudspeaker:
 
     def start_listening(self) -> None:
         """To a call, from its next frame on."""
-        self._monitor = Monitor()
+        with self._lock:
+            self._monitor = Monitor()
         self.listening = True
         self.open()
 
     def stop_listening(self) -> None:
         """Silence, unless a clip plays."""
         self.listening = False
-        self._monitor = Monitor()
+        with self._lock:
+            self._monitor = Monitor()
         self._rest()
 
     def hear(self, frame: HeardFrame) -> None:
         """Sound of the call."""
         if self.listening and self._playback is not None:
-            self._monitor.put(frame)
+            with self._lock:
+                self._monitor.put(frame)
 
     def play_clip(self, samples: Samples, ended: Callable[[], None]) -> None:
         """8 kHz, on both sides and over a call. ended: called when it was played, or cannot be."""
         self.stop_clip()
-        # The silence is for what is still on its way when the last of the clip is written.
-        self._clip = np.concatenate([samples, np.zeros((MOST_AHEAD_MS + STEP_MS) * PER_MS, np.int16)])
+        with self._lock:
+            # The silence is for what is still on its way when the last of the clip is written.
+            self._clip = np.concatenate([samples, np.zeros((MOST_AHEAD_MS + STEP_MS) * PER_MS, np.int16)])
         self._clip_ended = ended
         self.open()
 
     def stop_clip(self) -> None:
         """The rest of it is not played."""
-        self._clip = self._clip[:0]
+        with self._lock:
+            self._clip = self._clip[:0]
         ended, self._clip_ended = self._clip_ended, None
         self._rest()
         if ended is not None:
@@ -161,20 +164,23 @@ class Loudspeaker:
         self.stop_clip()
 
     def look(self) -> None:
-        """Open what is wanted; notice that it is gone."""
-        if self._playback is not None:
-            self.push()
+        """Open what is wanted; notice that it is gone, or that a clip was played."""
         if self._playback is not None:
             if self._is_gone(self._playback):
                 self._fail(SpeakerState.LOST)
+            elif self._clip_ended is not None and not len(self._clip):
+                self.stop_clip()
         elif self.in_use and self._devices.access is Access.OK and not self._id and self._trouble is None:
             self._open_chosen()
 
-    def push(self) -> None:
-        """Keep the device supplied; to be called every STEP_MS."""
-        if self._playback is None or self._converter is None:
-            return
-        waiting_ms, now_ms = self._playback.waiting_ms(), self._devices.now_ms()
+    def _push(self) -> None:
+        """Keep the device supplied; called every STEP_MS by its thread."""
+        with self._lock:
+            if self._playback is not None and self._converter is not None:
+                self._supply(self._playback, self._converter)
+
+    def _supply(self, playback: Playback, converter: FromTelephone) -> None:
+        waiting_ms, now_ms = playback.waiting_ms(), self._devices.now_ms()
         is_late, self._pushed_ms = now_ms - self._pushed_ms > LATE_MS, now_ms
         if self._plays and waiting_ms <= 0:
             self._ahead_ms, self._calm_since_ms = min(self._ahead_ms + STEP_MS, MOST_AHEAD_MS), now_ms
@@ -192,9 +198,7 @@ class Loudspeaker:
             short_ms = max(0, self._ahead_ms - STEP_MS - in_hand_ms)
             lanes = self._monitor.take(STEP_MS * PER_MS, round(short_ms * PER_MS))
             self.caller_level, self.line_level = height(lanes[Side.CALLER]), height(lanes[Side.LINE])
-            self._playback.write(self._converter.make(*self._mixed(lanes)))
-        if self._clip_ended is not None and not len(self._clip):
-            self.stop_clip()
+            playback.write(converter.make(*self._mixed(lanes)))
 
     def _mixed(self, lanes: Lanes) -> tuple[Samples, Samples]:
         """Left and right."""
@@ -220,15 +224,16 @@ class Loudspeaker:
             self._fail(SpeakerState.NONE)
             return
         self._id = device.id
-        playback = self._devices.open_output(device.id)
+        playback = self._devices.open_output(device.id, self._push)
         if playback is None:
             self._fail(SpeakerState.LOST)
             return
-        self._playback, self._converter = playback, FromTelephone(playback.format)
-        self._is_mono = playback.format.channels == 1
-        self._supplied = self._plays = False
-        self._ahead_ms, self._calm_since_ms = AHEAD_MS, self._devices.now_ms()
-        self.push()
+        with self._lock:
+            self._playback, self._converter = playback, FromTelephone(playback.format)
+            self._is_mono = playback.format.channels == 1
+            self._supplied = self._plays = False
+            now_ms = self._devices.now_ms()
+            self._ahead_ms, self._calm_since_ms, self._played_ms, self._pushed_ms = AHEAD_MS, now_ms, now_ms, now_ms
         self._changed()
 
     def _rest(self) -> None:
@@ -239,9 +244,10 @@ class Loudspeaker:
             self._changed()
 
     def _let_go(self) -> None:
-        if self._playback is not None:
-            self._playback.close()
-        self._playback = self._converter = None
+        with self._lock:
+            playback, self._playback, self._converter = self._playback, None, None
+        if playback is not None:
+            playback.close()
         self.caller_level = self.line_level = 0
 
     def _fail(self, trouble: SpeakerState) -> None:

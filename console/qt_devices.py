@@ -12,11 +12,21 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QIODevice, QLoggingCategory, QMicrophonePermission, QObject, Qt
+from PySide6.QtCore import (
+    QCoreApplication,
+    QIODevice,
+    QLoggingCategory,
+    QMicrophonePermission,
+    QObject,
+    Qt,
+    QThread,
+    QTimer,
+)
 
-from console.devices import Access, Capture, Device, Playback
+from console.devices import STEP_MS, Access, Capture, Device, Playback
 from console.pulse import Answer, Pulse
 from console.resampling import Format
 
@@ -99,20 +109,18 @@ class QtDevices(QObject):
             return None
         return _QtCapture(source, stream, _format(format), came)
 
-    def open_output(self, id: str) -> Playback | None:
+    def open_output(self, id: str, due: Callable[[], None]) -> Playback | None:
         """At the device's own rate."""
-        from PySide6.QtMultimedia import QAudioSink, QMediaDevices
+        from PySide6.QtMultimedia import QMediaDevices
 
         device = _find(QMediaDevices.audioOutputs(), id)
         if device is None:
             return None
-        format = _spoken(device)
-        sink = QAudioSink(device, format, self)
-        stream = sink.start()
-        if stream is None or sink.error() != sink.error().NoError:
-            sink.deleteLater()
-            return None
-        return _QtPlayback(sink, stream, _format(format))
+        playback = _QtPlayback(device, _spoken(device), due)
+        if playback.works():
+            return playback
+        playback.close()
+        return None
 
     def close(self) -> None:
         """What is open was closed before; nothing can be opened any more."""
@@ -175,26 +183,56 @@ class _QtCapture:
         self._source.deleteLater()
 
 
-class _QtPlayback:
-    def __init__(self, sink: QAudioSink, stream: QIODevice, format: Format) -> None:
-        self.format = format
-        self._sink = sink
-        self._stream = stream
+class _QtPlayback(QThread):
+    """A loudspeaker has a thread of its own: it must not fall silent while the window is busy painting.
+
+    Sink and stream live in it, so they are made and stopped there; only `works` is asked from outside.
+    """
+
+    def __init__(self, device: QAudioDevice, format: QAudioFormat, due: Callable[[], None]) -> None:
+        super().__init__()
+        self.format = _format(format)
+        self._device, self._spoken, self._due = device, format, due
+        self._sink: QAudioSink | None = None
+        self._stream: QIODevice | None = None
+        self._opened = Event()
+        self.start()
+        self._opened.wait()
+
+    def run(self) -> None:
+        from PySide6.QtMultimedia import QAudioSink
+
+        sink = QAudioSink(self._device, self._spoken)
+        self._stream = sink.start()
+        if self._stream is not None and sink.error() == sink.error().NoError:
+            self._sink = sink
+        self._opened.set()
+        if self._sink is not None:
+            steps = QTimer(interval=STEP_MS, timerType=Qt.TimerType.PreciseTimer)
+            steps.timeout.connect(self._due, Qt.ConnectionType.DirectConnection)
+            steps.start()
+            self.exec()
+            steps.stop()
+        sink.stop()
+        self._sink = self._stream = None
 
     def waiting_ms(self) -> float:
+        if self._sink is None:
+            return 0.0
         waiting_bytes = self._sink.bufferSize() - self._sink.bytesFree()
         return waiting_bytes / self.format.frame_bytes * 1000 / self.format.rate_hz
 
     def write(self, sound: bytes) -> None:
-        if self.works():
+        if self._stream is not None and self.works():
             self._stream.write(sound)
 
     def works(self) -> bool:
-        return self._sink.state() != self._sink.state().StoppedState
+        sink = self._sink
+        return sink is not None and sink.state() != sink.state().StoppedState
 
     def close(self) -> None:
-        self._sink.stop()
-        self._sink.deleteLater()
+        self.quit()
+        self.wait()
 
 
 def _find(devices: list[QAudioDevice], id: str) -> QAudioDevice | None:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer
 
-from console.devices import Access, Capture, Device, Playback
+from console.devices import STEP_MS, Access, Capture, Device, Playback
 from console.mulaw import PER_MS, RATE_HZ, decode
 from console.resampling import Format
 
 FORMAT = Format(RATE_HZ, 1)
-STEP_MS = 20
+SPOKEN_MS = 20
 DEVICE = Device("rehearsal", "Rehearsal", True)
 
 
@@ -44,9 +44,9 @@ class RehearsalDevices(QObject):
         """See `Devices.open_input`."""
         return _Speaker(self, self._speech, came)
 
-    def open_output(self, id: str) -> Playback | None:
+    def open_output(self, id: str, due: Callable[[], None]) -> Playback | None:
         """See `Devices.open_output`."""
-        return _Nobody(self)
+        return _Nobody(self, due)
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -59,14 +59,14 @@ class _Speaker:
         self._devices = devices
         self._samples = decode(speech).tobytes()
         self._spoken_ms = devices.now_ms()
-        self._timer = QTimer(devices, interval=STEP_MS)
+        self._timer = QTimer(devices, interval=SPOKEN_MS)
         self._timer.timeout.connect(came)
         self._timer.start()
 
     def read(self) -> bytes:
-        steps = int((self._devices.now_ms() - self._spoken_ms) // STEP_MS)
-        self._spoken_ms += steps * STEP_MS
-        count = steps * STEP_MS * PER_MS * FORMAT.frame_bytes
+        steps = int((self._devices.now_ms() - self._spoken_ms) // SPOKEN_MS)
+        self._spoken_ms += steps * SPOKEN_MS
+        count = steps * SPOKEN_MS * PER_MS * FORMAT.frame_bytes
         sound, self._samples = self._samples[:count], self._samples[count:]
         return sound.ljust(count, b"\0")
 
@@ -81,9 +81,12 @@ class _Speaker:
 class _Nobody:
     format = FORMAT
 
-    def __init__(self, devices: RehearsalDevices) -> None:
+    def __init__(self, devices: RehearsalDevices, due: Callable[[], None]) -> None:
         self._devices = devices
         self._until_ms = devices.now_ms()
+        self._timer = QTimer(devices, interval=STEP_MS)
+        self._timer.timeout.connect(due)
+        self._timer.start()
 
     def waiting_ms(self) -> float:
         return max(0.0, self._until_ms - self._devices.now_ms())
@@ -96,4 +99,5 @@ class _Nobody:
         return True
 
     def close(self) -> None:
-        pass
+        self._timer.stop()
+        self._timer.deleteLater()

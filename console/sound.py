@@ -8,11 +8,11 @@ for; a device is only switched by an explicit choice.
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from bridge import control
 from console.devices import Access, Device, Devices
-from console.loudspeaker import STEP_MS, Loudspeaker, SpeakerState
+from console.loudspeaker import Loudspeaker, SpeakerState
 from console.microphone import Microphone, MicState
 from console.mulaw import PER_MS, RATE_HZ, Samples, decode
 from console.qt_devices import QtDevices
@@ -55,8 +55,6 @@ class Sound(QObject):
         self._told: tuple[object, ...] = ()
         self._looks = QTimer(self, interval=FIRST_LOOKS_MS)
         self._looks.timeout.connect(self.look)
-        self._pushes = QTimer(self, interval=STEP_MS, timerType=Qt.TimerType.PreciseTimer)
-        self._pushes.timeout.connect(self.push)
         self._looks.start()
         self.look()
 
@@ -202,10 +200,6 @@ class Sound(QObject):
         self._loudspeaker.look()
         self._tell()
 
-    def push(self) -> None:
-        """Keep the loudspeaker supplied; called by a timer of its own."""
-        self._loudspeaker.push()
-
     def close(self) -> None:
         """Close both devices for good."""
         self._looks.stop()
@@ -213,7 +207,6 @@ class Sound(QObject):
         self._microphone.close()
         self._loudspeaker.close()
         self._devices.close()
-        self._pushes.stop()
 
     def _heard(self, piece: bytes) -> None:
         if self._checking == "recording":
@@ -241,8 +234,6 @@ class Sound(QObject):
         if self._checking == "recording" and self._microphone.state not in HEARS:
             self._check_failed = self._microphone.state
             self._end_check()
-        if self._loudspeaker.is_open != self._pushes.isActive():
-            self._pushes.start() if self._loudspeaker.is_open else self._pushes.stop()
         now = (
             *(self.mic, self.speaker, self.inputs, self.outputs, self.input, self.output),
             *(self.muted, self.split, self.checking, self.check_failed),

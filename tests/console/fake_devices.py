@@ -51,11 +51,12 @@ class FakeCapture:
 class FakePlayback:
     """An open loudspeaker. played: what it got, shape (samples, channels)."""
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, due: Callable[[], None]) -> None:
         self.format = format
         self.is_open = True
         self.broken = False
         self.stuck = False
+        self._due = due
         self._sound = bytearray()
         self._waiting_ms = 0.0
 
@@ -66,6 +67,11 @@ class FakePlayback:
     def pass_time(self, ms: float) -> None:
         if not self.stuck:
             self._waiting_ms = max(0.0, self._waiting_ms - ms)
+
+    def ask(self) -> None:
+        """For more, as every STEP_MS."""
+        if self.is_open:
+            self._due()
 
     def waiting_ms(self) -> float:
         return self._waiting_ms
@@ -151,11 +157,11 @@ class FakeDevices:
         self.captures.append(FakeCapture(self.format, came))
         return self.captures[-1]
 
-    def open_output(self, id: str) -> FakePlayback | None:
+    def open_output(self, id: str, due: Callable[[], None]) -> FakePlayback | None:
         if self.fails:
             return None
         self.opened.append(id)
-        self.playbacks.append(FakePlayback(self.format))
+        self.playbacks.append(FakePlayback(self.format, due))
         return self.playbacks[-1]
 
     def close(self) -> None:
@@ -186,7 +192,8 @@ class SoundDesk:
             self.devices.pass_time(TURN_MS)
             if speaking and self.devices.capture is not None:
                 self.devices.capture.hear(TURN_MS)
-            self.sound.push()
+            if self.devices.playback is not None:
+                self.devices.playback.ask()
             if self.devices.now_ms() % LOOK_MS == 0:
                 self.sound.look()
 

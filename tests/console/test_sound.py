@@ -12,8 +12,8 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from bridge.control import HeardFrame, Side
-from console.devices import Access, Device
-from console.loudspeaker import AHEAD_MS, MOST_AHEAD_MS, STEP_MS, STUCK_MS
+from console.devices import STEP_MS, Access, Device
+from console.loudspeaker import AHEAD_MS, MOST_AHEAD_MS, STUCK_MS
 from console.microphone import SILENT_MS, WAKING_MS
 from console.mulaw import PIECE_BYTES, decode
 from console.resampling import Format
@@ -415,7 +415,7 @@ def test_sound_that_a_busy_window_has_not_read_yet_is_waited_for(desk: SoundDesk
     heard_before = len(playback.played)
     for _ in range(20):
         desk.devices.pass_time(40)
-        desk.sound.push()
+        playback.ask()
         for at in (at_ms, at_ms + 20):
             for side, code in ((Side.CALLER, CALLER), (Side.LINE, LINE)):
                 desk.sound.play(HeardFrame(1, side, at, code * PIECE_BYTES))
