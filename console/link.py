@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -19,23 +18,17 @@ from typing import Any
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bridge import control
 from console.bridge_process import Address, BridgeFailed
 from console.store import Store
+from console.wire import Wire
 
 log = logging.getLogger("cordboard.link")
 
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 2.0
-PING_EVERY_S = 5.0
-MOST_UNREAD = 1024
-"""Messages. Many calls tell of dozens at once, among which there may be sound: reading must not pause for them."""
-
-KEPT_TALK_FRAMES = 25
-"""Operator speech that waits for the socket: half a second, then the oldest is dropped."""
 
 
 class LinkState(StrEnum):
@@ -64,14 +57,13 @@ class Link(QObject):
     """One console's connection.
 
     find: returns the bridge's address, starting a bridge if there is none; raises BridgeFailed.
+    hears: gets the sound of the call that is listened to, in the wire's thread.
     """
 
     call_changed = Signal(str)
     desk_changed = Signal()
     state_changed = Signal()
     noticed = Signal(object)
-    heard = Signal(object)
-    """A `control.HeardFrame` of the call that is listened to."""
 
     def __init__(self, store: Store, console: str, find: Callable[[], Awaitable[Address]]) -> None:
         super().__init__()
@@ -81,12 +73,11 @@ class Link(QObject):
         self.since_ms = monotonic_ms()
         self.seen_ms: dict[str, float] = {}
         self.heard_ms = self.since_ms
+        self.hears: Callable[[control.HeardFrame], object] = lambda _: None
         self._console = console
         self._find = find
         self._last_id = 0
-        self._socket: ClientConnection | None = None
-        self._outbox: asyncio.Queue[str | None] = asyncio.Queue()
-        self._talk: deque[bytes] = deque(maxlen=KEPT_TALK_FRAMES)
+        self._wire: Wire | None = None
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._snapshot: list[control.Event] | None = None
         self._changed: dict[str, None] = {}
@@ -156,54 +147,33 @@ class Link(QObject):
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Who asks need not listen: an unheard refusal is no error of the program's.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        if self._socket is None or (self.lost and kind is not control.Attach):
+        if self._wire is None or (self.lost and kind is not control.Attach):
             answer.set_exception(LinkLost())
             return answer
         self._last_id += 1
         self._answers[self._last_id] = answer
-        self._outbox.put_nowait(control.encode(kind(id=self._last_id, **fields)))
+        self._wire.send(control.encode(kind(id=self._last_id, **fields)))
         return answer
 
     def send_talk(self, mulaw: bytes) -> bool:
-        """Operator speech for the call whose floor is ours: mu-law, 8 kHz. False when it was dropped.
-
-        When too much waits for the socket the oldest is dropped: what is said now matters most.
-        """
-        if self.lost:
+        """Operator speech for the call whose floor is ours: mu-law, 8 kHz. False while it cannot be sent."""
+        wire = self._wire
+        if self.lost or wire is None:
             return False
-        if len(self._talk) < KEPT_TALK_FRAMES:
-            self._outbox.put_nowait(None)
-        self._talk.append(bytes((control.TALK,)) + mulaw)
+        wire.send_talk(bytes((control.TALK,)) + mulaw)
         return True
 
     async def _serve(self, address: Address) -> None:
         """One connection, from its handshake to its end."""
-        async with connect(
-            address.url,
-            additional_headers={"Authorization": f"Bearer {address.token}"},
-            compression=None,
-            proxy=None,
-            max_size=None,
-            max_queue=MOST_UNREAD,
-            ping_interval=PING_EVERY_S,
-            ping_timeout=PING_EVERY_S,
-            close_timeout=1,
-        ) as socket:
-            self._socket, self._outbox = socket, asyncio.Queue()
-            self._talk.clear()
-            self._snapshot = []
-            writer = asyncio.create_task(self._write(socket))
+        async with Wire(address, self._hear) as wire:
+            self._wire, self._snapshot = wire, []
             attach = self.send(control.Attach, version=control.VERSION, console=self._console)
             attach.add_done_callback(self._attach_answered)
             try:
-                async for text in socket:
+                async for text in wire.texts():
                     self._receive(text)
-            except asyncio.CancelledError:
-                await socket.close()
-                raise
             finally:
-                self._socket = self._snapshot = None
-                writer.cancel()
+                self._wire = self._snapshot = None
                 answers, self._answers = self._answers, {}
                 for answer in answers.values():
                     if not answer.done():
@@ -214,24 +184,18 @@ class Link(QObject):
     def _attach_answered(self, answer: asyncio.Future[None]) -> None:
         if not answer.cancelled() and isinstance(error := answer.exception(), Refused):
             self._become(LinkState.FAILED, str(error))
-            if self._socket is not None:
-                self._socket.transport.close()
+            if self._wire is not None:
+                self._wire.leave()
 
-    async def _write(self, socket: ClientConnection) -> None:
-        with suppress(WebSocketException):
-            while True:
-                text = await self._outbox.get()
-                # None stands for the oldest speech that waits.
-                await socket.send(self._talk.popleft() if text is None else text)
-
-    def _receive(self, text: str | bytes) -> None:
+    def _hear(self, sound: bytes) -> None:
         self.heard_ms = monotonic_ms()
-        if isinstance(text, bytes):
-            try:
-                self.heard.emit(control.decode_heard(text))
-            except ValueError as error:
-                log.warning("a binary frame that this console does not understand: %s", error)
-            return
+        try:
+            self.hears(control.decode_heard(sound))
+        except ValueError as error:
+            log.warning("a binary frame that this console does not understand: %s", error)
+
+    def _receive(self, text: str) -> None:
+        self.heard_ms = monotonic_ms()
         try:
             event = control.decode_event(text)
         except msgspec.DecodeError as error:

@@ -37,7 +37,7 @@ class Listening(QObject):
         desk.selection_changed.connect(self._on_selection)
         desk.link.call_changed.connect(self._on_call_changed)
         desk.link.state_changed.connect(self._on_link_state)
-        desk.link.heard.connect(self._on_heard)
+        desk.link.hears = self._hear
 
     def toggle(self) -> None:
         """Listen to the selected call, or stop."""
@@ -107,8 +107,8 @@ class Listening(QObject):
             self._sound.stop_listening()
             self.changed.emit()
 
-    def _on_heard(self, frame: control.HeardFrame) -> None:
-        """Late sound of an earlier call is dropped."""
+    def _hear(self, frame: control.HeardFrame) -> None:
+        """Late sound of an earlier call is dropped. In the wire's thread."""
         if self.to and frame.listen_id == self._id:
             self._sound.play(frame)
 

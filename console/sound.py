@@ -162,7 +162,7 @@ class Sound(QObject):
         self._tell()
 
     def play(self, frame: control.HeardFrame) -> None:
-        """Sound of the call that is listened to."""
+        """Sound of the call that is listened to. From any thread."""
         self._loudspeaker.hear(frame)
 
     def play_tone(self) -> None:

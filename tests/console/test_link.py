@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from bridge import control
 from bridge.control import Party, Phase
 from console.bridge_process import Address, BridgeFailed, read_lock
-from console.link import KEPT_TALK_FRAMES, Link, LinkLost, LinkState, Refused
+from console.link import Link, LinkLost, LinkState, Refused
 from console.store import Store
 from tests.console.conftest import until
 from tests.console.fake_bridge import FakeBridge, live_call, turn
@@ -137,26 +137,27 @@ async def test_without_a_link_nothing_is_sent(link: Link) -> None:
     assert link.me == "me"
 
 
-async def test_operator_speech_goes_as_binary_frames_and_old_speech_is_never_hoarded(link: Link, home: Path) -> None:
+async def test_operator_speech_goes_as_binary_frames(link: Link, home: Path) -> None:
     async with FakeBridge(home) as bridge, running(link):
         await until(lambda: not link.lost, link.state_changed)
         for n in range(40):
             assert link.send_talk(bytes([n]) * 160)
-        await bridge.talked(KEPT_TALK_FRAMES)
-        assert bridge.talk == [bytes([n]) * 160 for n in range(40 - KEPT_TALK_FRAMES, 40)]
+            await bridge.talked(n + 1)
+        assert bridge.talk == [bytes([n]) * 160 for n in range(40)]
 
 
 async def test_what_a_listening_window_hears_is_passed_on_and_other_binary_frames_are_not(
     link: Link, home: Path
 ) -> None:
     heard: list[control.HeardFrame] = []
-    link.heard.connect(heard.append)
+    link.hears = heard.append
     async with FakeBridge(home) as bridge, running(link):
         await until(lambda: not link.lost, link.state_changed)
         await link.send(control.Listen, call_id="c1")
         bridge.tell_bytes(b"\x07what is this")
         bridge.tell_bytes(control.encode_heard(link.last_id, control.Side.LINE, 40, b"\xff" * 160))
-        await until(lambda: bool(heard), link.heard)
+        bridge.put_call(live_call("c1"))
+        await until(lambda: "c1" in link.store.calls, link.call_changed)
         assert heard == [control.HeardFrame(link.last_id, control.Side.LINE, 40, b"\xff" * 160)]
         assert (await bridge.heard(control.Listen)).id == link.last_id
 

@@ -92,8 +92,12 @@ class Operator:
     async def listens(self, count: int) -> control.Listen:
         """The count-th wish to listen, once it was answered."""
         heard = await self.bridge.heard(control.Listen, count)
-        await self.link.send(control.Watch, call_id="c1")
+        await self.hears()
         return heard
+
+    async def hears(self) -> None:
+        """Until all that the bridge sent has come."""
+        await self.link.send(control.Watch, call_id="c1")
 
 
 @asynccontextmanager
@@ -577,7 +581,7 @@ async def test_listening_to_the_selected_call(home: Path) -> None:
         listen = await me.listens(1)
         assert listen.call_id == "c1"
         me.bridge.sound(listen.id, SPEECH, at_ms=40)
-        await until(lambda: bool(me.sound.played), me.link.heard)
+        await me.hears()
         assert me.sound.played == [control.HeardFrame(listen.id, control.Side.LINE, 40, SPEECH)]
         me.on_air.toggle_listen()
         assert (await me.listens(2)).call_id == ""
@@ -594,13 +598,11 @@ async def test_late_sound_of_an_earlier_call_is_dropped(home: Path) -> None:
         third = await me.listens(3)
         me.bridge.sound(first.id, b"\x01" * 160)
         me.bridge.sound(third.id, SPEECH)
-        await until(lambda: bool(me.sound.played), me.link.heard)
+        await me.hears()
         assert [frame.audio for frame in me.sound.played] == [SPEECH]
         me.on_air.toggle_listen()
-        heard: list[object] = []
-        me.link.heard.connect(heard.append)
         me.bridge.sound(third.id, SPEECH)
-        await until(lambda: bool(heard), me.link.heard)
+        await me.hears()
         assert me.sound.played == []
 
 
@@ -644,7 +646,8 @@ async def test_a_bridge_that_is_found_again_is_asked_again(home: Path) -> None:
         listen = await me.listens(2)
         assert listen.call_id == "c1"
         me.bridge.sound(listen.id, SPEECH)
-        await until(lambda: bool(me.sound.played), me.link.heard)
+        await me.hears()
+        assert me.sound.played
 
 
 async def test_stopping_while_the_link_is_lost_needs_no_bridge(home: Path) -> None:
