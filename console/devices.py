@@ -13,7 +13,7 @@ from typing import Protocol
 from console.resampling import Format
 
 STEP_MS = 10
-"""How often a loudspeaker asks for more."""
+"""How often an open device has its sound fetched or brought."""
 
 
 class Access(StrEnum):
@@ -38,7 +38,7 @@ class Device:
 
 
 class Capture(Protocol):
-    """A microphone that is open."""
+    """A microphone that is open. `read` is for whoever is called when it is due."""
 
     format: Format
 
@@ -86,11 +86,11 @@ class Devices(Protocol):
     def ask_for_microphone(self, answer: Callable[[bool], None]) -> None:
         """Whether the system allows its use: answered at once, or when the person has decided."""
 
-    def open_input(self, id: str, came: Callable[[], None]) -> Capture | None:
-        """None when it cannot be opened. came: called whenever there is something to read."""
+    def open_input(self, id: str, due: Callable[[], None]) -> Capture | None:
+        """None when it cannot be opened. due: called every STEP_MS until `close`, by a thread of the device's own."""
 
     def open_output(self, id: str, due: Callable[[], None]) -> Playback | None:
-        """None when it cannot be opened. due: called every STEP_MS, by a thread of the device's own, until `close`."""
+        """As `open_input`."""
 
     def close(self) -> None:
         """For good: from now on there are none."""

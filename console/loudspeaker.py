@@ -211,7 +211,8 @@ class Loudspeaker:
         return left, right
 
     def _is_gone(self, playback: Playback) -> bool:
-        stuck_ms = self._devices.now_ms() - self._played_ms
+        # Not until now: all of this process may have stood still.
+        stuck_ms = self._pushed_ms - self._played_ms
         return (
             all(there.id != self._id for there in self._devices.outputs)
             or not playback.works()

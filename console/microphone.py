@@ -1,13 +1,15 @@
 """The microphone: what state it is in, and what it hears in pieces of 20 ms of mu-law.
 
 It is open only between `open` and `close`. A device that vanishes, stops or falls silent is LOST; no
-other takes its place.
+other takes its place. Its sound is fetched by the device's own thread (`_take`), however busy the window is;
+all else is the window's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from threading import RLock
 
 from console.devices import Access, Capture, Device, Devices
 from console.mulaw import decode, height
@@ -38,8 +40,8 @@ class MicState(StrEnum):
 
 
 class Microphone:
-    """chosen: the device to open, None while there is none. heard: gets each piece. changed: called when the
-    state may have changed.
+    """chosen: the device to open, None while there is none. heard: gets each piece, in the device's thread.
+    changed: called when the state may have changed, by either thread.
 
     wanted: between `open` and `close`. level: 0..255, the newest piece's peak, as the bridge draws it.
     """
@@ -63,7 +65,10 @@ class Microphone:
         self._capture: Capture | None = None
         self._converter: ToTelephone | None = None
         self._hears = False
-        self._heard_ms = 0.0
+        # When the device was asked last, and when it last had something.
+        self._asked_ms = self._heard_ms = 0.0
+        # Held while a piece is handed out: once closed nothing more is.
+        self._lock = RLock()
 
     @property
     def state(self) -> MicState:
@@ -105,15 +110,14 @@ class Microphone:
     def look(self) -> None:
         """Open what is wanted; notice that it is gone."""
         if self._capture is not None:
-            self._take()
-        if self._capture is not None:
             if self._is_gone(self._capture):
                 self._fail(MicState.LOST)
         elif self.wanted and self._devices.access is Access.OK and not self._id and self._trouble is None:
             self._ask()
 
     def _is_gone(self, capture: Capture) -> bool:
-        silent_ms = self._devices.now_ms() - self._heard_ms
+        # Not until now: all of this process may have stood still.
+        silent_ms = self._asked_ms - self._heard_ms
         return (
             all(there.id != self._id for there in self._devices.inputs)
             or not capture.works()
@@ -139,33 +143,37 @@ class Microphone:
         if capture is None:
             self._fail(MicState.LOST)
             return
-        self._capture, self._converter = capture, ToTelephone(capture.format)
-        self._heard_ms = self._devices.now_ms()
+        with self._lock:
+            self._capture, self._converter = capture, ToTelephone(capture.format)
+            self._asked_ms = self._heard_ms = self._devices.now_ms()
         self._changed()
 
     def _take(self) -> None:
-        capture, converter = self._capture, self._converter
-        if capture is None or converter is None:
-            return
-        sound = capture.read()
-        if not sound:
-            return
-        self._heard_ms = self._devices.now_ms()
-        if not self._hears:
-            self._hears = True
-            self._changed()
-        for piece in converter.take(sound):
-            # Whoever is told may close the microphone: then the rest is not heard.
-            if self._capture is not capture:
+        with self._lock:
+            capture, converter = self._capture, self._converter
+            if capture is None or converter is None:
                 return
-            self.level = height(decode(piece))
-            self._heard(piece)
+            self._asked_ms = self._devices.now_ms()
+            sound = capture.read()
+            if not sound:
+                return
+            self._heard_ms = self._asked_ms
+            if not self._hears:
+                self._hears = True
+                self._changed()
+            for piece in converter.take(sound):
+                # Whoever is told may close the microphone: then the rest is not heard.
+                if self._capture is not capture:
+                    return
+                self.level = height(decode(piece))
+                self._heard(piece)
 
     def _let_go(self) -> None:
-        if self._capture is not None:
-            self._capture.close()
-        self._capture = self._converter = None
-        self._hears, self.level = False, 0
+        with self._lock:
+            capture, self._capture, self._converter = self._capture, None, None
+            self._hears, self.level = False, 0
+        if capture is not None:
+            capture.close()
 
     def _fail(self, trouble: MicState) -> None:
         self._let_go()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from bridge.control import Floor, Phase, Verb
 from console.desk import Desk
@@ -66,6 +66,7 @@ class OnAir(QObject):
         self.lost_since_ms: float | None = None
         self._granted = ""  # the call for which this process may open the microphone
         self._taken = ""  # the call in this window's hand, on hold or not
+        self._speaks = False  # what is captured goes to that call
         self._open = False
         self._mute = False
         self._talking = False
@@ -78,7 +79,7 @@ class OnAir(QObject):
         desk.link.state_changed.connect(self._settle)
         desk.link.call_changed.connect(self._on_call_changed)
         sound.changed.connect(self._settle)
-        sound.captured.connect(self._on_captured)
+        sound.captured.connect(self._on_captured, Qt.ConnectionType.DirectConnection)
         self.listening.changed.connect(self.changed)
 
     # ── speaking ──
@@ -213,7 +214,8 @@ class OnAir(QObject):
             self._settle()
 
     def _on_captured(self, mulaw: bytes) -> None:
-        if self.on_air:
+        """In the microphone's thread, which may not look into the store."""
+        if self._speaks:
             self._desk.link.send_talk(mulaw)
 
     def _is_held(self, call_id: str) -> bool:
@@ -243,7 +245,8 @@ class OnAir(QObject):
             return
         self._settling = True
         try:
-            if not self._may_speak():
+            self._speaks = self._may_speak()
+            if not self._speaks:
                 self._granted = ""
             self.has_floor_of = self._granted or next(filter(self._is_held, self._desk.store.calls), "")
             self.listening.held = self.has_floor_of

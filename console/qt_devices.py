@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from PySide6.QtCore import (
     QCoreApplication,
@@ -94,33 +94,19 @@ class QtDevices(QObject):
         else:
             answer(is_granted())
 
-    def open_input(self, id: str, came: Callable[[], None]) -> Capture | None:
+    def open_input(self, id: str, due: Callable[[], None]) -> Capture | None:
         """At the device's own rate."""
         from PySide6.QtMultimedia import QAudioSource, QMediaDevices
 
         device = _find(QMediaDevices.audioInputs(), id)
-        if device is None:
-            return None
-        format = _spoken(device)
-        source = QAudioSource(device, format, self)
-        stream = source.start()
-        if stream is None or source.error() != source.error().NoError:
-            source.deleteLater()
-            return None
-        return _QtCapture(source, stream, _format(format), came)
+        return _opened(_QtCapture(QAudioSource, device, due)) if device is not None else None
 
     def open_output(self, id: str, due: Callable[[], None]) -> Playback | None:
         """At the device's own rate."""
-        from PySide6.QtMultimedia import QMediaDevices
+        from PySide6.QtMultimedia import QAudioSink, QMediaDevices
 
         device = _find(QMediaDevices.audioOutputs(), id)
-        if device is None:
-            return None
-        playback = _QtPlayback(device, _spoken(device), due)
-        if playback.works():
-            return playback
-        playback.close()
-        return None
+        return _opened(_QtPlayback(QAudioSink, device, due)) if device is not None else None
 
     def close(self) -> None:
         """What is open was closed before; nothing can be opened any more."""
@@ -162,77 +148,77 @@ class QtDevices(QObject):
         return tuple(listed.values())
 
 
-class _QtCapture:
-    def __init__(self, source: QAudioSource, stream: QIODevice, format: Format, came: Callable[[], None]) -> None:
-        self.format = format
-        self._source = source
-        self._stream = stream
-        stream.readyRead.connect(came)
-
-    def read(self) -> bytes:
-        # Qt deletes the stream of a source that it stopped by itself.
-        return bytes(self._stream.readAll().data()) if self.works() else b""
-
-    def works(self) -> bool:
-        return self._source.state() != self._source.state().StoppedState
-
-    def close(self) -> None:
-        if self.works():
-            self._stream.readyRead.disconnect()
-        self._source.stop()
-        self._source.deleteLater()
+Audio = TypeVar("Audio", "QAudioSource", "QAudioSink")
 
 
-class _QtPlayback(QThread):
-    """A loudspeaker has a thread of its own: it must not fall silent while the window is busy painting.
+class _QtDevice(QThread, Generic[Audio]):
+    """An open device has a thread of its own: its sound must not wait while the window is busy painting.
 
-    Sink and stream live in it, so they are made and stopped there; only `works` is asked from outside.
+    What Qt has of it lives in the thread: made, used and stopped there. Only `works` is asked from outside.
     """
 
-    def __init__(self, device: QAudioDevice, format: QAudioFormat, due: Callable[[], None]) -> None:
+    def __init__(self, make: type[Audio], device: QAudioDevice, due: Callable[[], None]) -> None:
         super().__init__()
-        self.format = _format(format)
-        self._device, self._spoken, self._due = device, format, due
-        self._sink: QAudioSink | None = None
+        self._make: type[Audio] = make
+        self._device, self._due = device, due
+        self._spoken = _spoken(device)
+        self.format = _format(self._spoken)
+        self._audio: Audio | None = None
         self._stream: QIODevice | None = None
-        self._opened = Event()
+        self._tried = Event()
         self.start()
-        self._opened.wait()
+        self._tried.wait()
 
     def run(self) -> None:
-        from PySide6.QtMultimedia import QAudioSink
-
-        sink = QAudioSink(self._device, self._spoken)
-        self._stream = sink.start()
-        if self._stream is not None and sink.error() == sink.error().NoError:
-            self._sink = sink
-        self._opened.set()
-        if self._sink is not None:
+        audio = self._make(self._device, self._spoken)
+        self._stream = audio.start()
+        if self._stream is not None and audio.error() == audio.error().NoError:
+            self._audio = audio
+        self._tried.set()
+        if self._audio is not None:
             steps = QTimer(interval=STEP_MS, timerType=Qt.TimerType.PreciseTimer)
             steps.timeout.connect(self._due, Qt.ConnectionType.DirectConnection)
             steps.start()
             self.exec()
             steps.stop()
-        sink.stop()
-        self._sink = self._stream = None
+        audio.stop()
+        self._audio = self._stream = None
 
+    def works(self) -> bool:
+        audio = self._audio
+        return audio is not None and audio.state() != audio.state().StoppedState
+
+    def close(self) -> None:
+        self.quit()
+        self.wait()
+
+
+class _QtCapture(_QtDevice["QAudioSource"]):
+    def read(self) -> bytes:
+        # Qt deletes the stream of a source that it stopped by itself.
+        return bytes(self._stream.readAll().data()) if self._stream is not None and self.works() else b""
+
+
+class _QtPlayback(_QtDevice["QAudioSink"]):
     def waiting_ms(self) -> float:
-        if self._sink is None:
+        if self._audio is None:
             return 0.0
-        waiting_bytes = self._sink.bufferSize() - self._sink.bytesFree()
+        waiting_bytes = self._audio.bufferSize() - self._audio.bytesFree()
         return waiting_bytes / self.format.frame_bytes * 1000 / self.format.rate_hz
 
     def write(self, sound: bytes) -> None:
         if self._stream is not None and self.works():
             self._stream.write(sound)
 
-    def works(self) -> bool:
-        sink = self._sink
-        return sink is not None and sink.state() != sink.state().StoppedState
 
-    def close(self) -> None:
-        self.quit()
-        self.wait()
+Opened = TypeVar("Opened", _QtCapture, _QtPlayback)
+
+
+def _opened(device: Opened) -> Opened | None:
+    if device.works():
+        return device
+    device.close()
+    return None
 
 
 def _find(devices: list[QAudioDevice], id: str) -> QAudioDevice | None:

@@ -40,9 +40,9 @@ class RehearsalDevices(QObject):
         """There is nobody to ask."""
         answer(True)
 
-    def open_input(self, id: str, came: Callable[[], None]) -> Capture | None:
+    def open_input(self, id: str, due: Callable[[], None]) -> Capture | None:
         """See `Devices.open_input`."""
-        return _Speaker(self, self._speech, came)
+        return _Speaker(self, self._speech, due)
 
     def open_output(self, id: str, due: Callable[[], None]) -> Playback | None:
         """See `Devices.open_output`."""
@@ -55,12 +55,12 @@ class RehearsalDevices(QObject):
 class _Speaker:
     format = FORMAT
 
-    def __init__(self, devices: RehearsalDevices, speech: bytes, came: Callable[[], None]) -> None:
+    def __init__(self, devices: RehearsalDevices, speech: bytes, due: Callable[[], None]) -> None:
         self._devices = devices
         self._samples = decode(speech).tobytes()
         self._spoken_ms = devices.now_ms()
         self._timer = QTimer(devices, interval=SPOKEN_MS)
-        self._timer.timeout.connect(came)
+        self._timer.timeout.connect(due)
         self._timer.start()
 
     def read(self) -> bytes:

@@ -36,23 +36,27 @@ class Sound(QObject):
 
     devices: the machine's own, unless given.
     changed: any state, device list or choice changed. captured: 20 ms of mu-law at 8 kHz from the
-    microphone, only while ON_AIR. A check of the microphone is not on air: `checking` tells of it.
+    microphone, only while ON_AIR, emitted by the microphone's thread. A check of the microphone is
+    not on air: `checking` tells of it.
     """
 
     changed = Signal()
     captured = Signal(bytes)
+    _sensed = Signal()
 
     def __init__(self, settings: Settings, devices: Devices | None = None) -> None:
         super().__init__()
         self._settings = settings
         self._devices = devices if devices is not None else QtDevices(self)
-        self._microphone = Microphone(self._devices, lambda: self.input, self._heard, self._tell)
+        self._microphone = Microphone(self._devices, lambda: self.input, self._heard, self._sensed.emit)
         self._loudspeaker = Loudspeaker(self._devices, lambda: self.output, self._tell)
         self._loudspeaker.split = settings.split
         self._recorded = bytearray()
         self._checking = ""
         self._check_failed: MicState | None = None
         self._told: tuple[object, ...] = ()
+        # From the microphone's thread to the window's.
+        self._sensed.connect(self._tell)
         self._looks = QTimer(self, interval=FIRST_LOOKS_MS)
         self._looks.timeout.connect(self.look)
         self._looks.start()
@@ -198,6 +202,10 @@ class Sound(QObject):
         self._looks.setInterval(FIRST_LOOKS_MS if self._devices.access is Access.LOADING else LOOK_MS)
         self._microphone.look()
         self._loudspeaker.look()
+        if self._checking == "recording" and len(self._recorded) >= CHECK_BYTES:
+            self._microphone.close()
+            self._checking = "playing"
+            self._loudspeaker.play_clip(decode(bytes(self._recorded[:CHECK_BYTES])), self._end_check)
         self._tell()
 
     def close(self) -> None:
@@ -209,13 +217,9 @@ class Sound(QObject):
         self._devices.close()
 
     def _heard(self, piece: bytes) -> None:
+        """In the microphone's thread."""
         if self._checking == "recording":
             self._recorded += piece
-            if len(self._recorded) >= CHECK_BYTES:
-                self._microphone.close()
-                self._checking = "playing"
-                self._loudspeaker.play_clip(decode(bytes(self._recorded)), self._end_check)
-                self._tell()
         elif not self._microphone.muted:
             self.captured.emit(piece)
 

@@ -24,18 +24,23 @@ TURN_MS = 10
 class FakeCapture:
     """An open microphone."""
 
-    def __init__(self, format: Format, came: Callable[[], None]) -> None:
+    def __init__(self, format: Format, due: Callable[[], None]) -> None:
         self.format = format
         self.is_open = True
         self.broken = False
-        self._came = came
+        self._due = due
         self._sound = b""
 
     def hear(self, ms: int, amplitude: int = LOUD, *, told: bool = True) -> None:
         """Sound reaches the microphone. told: and the program has the time to take note."""
         self._sound += np.full(self.format.rate_hz * ms // 1000 * self.format.channels, amplitude, np.int16).tobytes()
-        if self.is_open and told:
-            self._came()
+        if told:
+            self.ask()
+
+    def ask(self) -> None:
+        """For what there is, as every STEP_MS."""
+        if self.is_open:
+            self._due()
 
     def read(self) -> bytes:
         sound, self._sound = self._sound, b""
@@ -150,11 +155,11 @@ class FakeDevices:
         else:
             answer(self.permits)
 
-    def open_input(self, id: str, came: Callable[[], None]) -> FakeCapture | None:
+    def open_input(self, id: str, due: Callable[[], None]) -> FakeCapture | None:
         if self.fails:
             return None
         self.opened.append(id)
-        self.captures.append(FakeCapture(self.format, came))
+        self.captures.append(FakeCapture(self.format, due))
         return self.captures[-1]
 
     def open_output(self, id: str, due: Callable[[], None]) -> FakePlayback | None:
@@ -192,8 +197,9 @@ class SoundDesk:
             self.devices.pass_time(TURN_MS)
             if speaking and self.devices.capture is not None:
                 self.devices.capture.hear(TURN_MS)
-            if self.devices.playback is not None:
-                self.devices.playback.ask()
+            for device in (self.devices.capture, self.devices.playback):
+                if device is not None:
+                    device.ask()
             if self.devices.now_ms() % LOOK_MS == 0:
                 self.sound.look()
 

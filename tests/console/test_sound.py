@@ -135,6 +135,7 @@ def test_a_window_that_was_busy_has_lost_nothing(on_air: SoundDesk) -> None:
     capture.hear(200, told=False)
     on_air.sound.look()
     assert on_air.sound.mic is MicState.ON_AIR
+    capture.ask()
     assert len(on_air.captured) == 10
 
 
