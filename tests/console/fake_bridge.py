@@ -189,6 +189,11 @@ class FakeBridge:
             console.protocol.send_binary(frame)
             console.transport.writelines(console.protocol.data_to_send())
 
+    def read(self, reads: bool) -> None:
+        """Whether it reads what consoles send."""
+        for console in self.consoles:
+            console.transport.resume_reading() if reads else console.transport.pause_reading()
+
     def lose_consoles(self) -> None:
         """Every connection breaks as if the bridge were gone."""
         for console in list(self.consoles):
@@ -208,6 +213,10 @@ class FakeBridge:
     async def attached(self, times: int = 1) -> None:
         """Waits until a console has attached that often."""
         await self._until(lambda: self.attachments >= times)
+
+    async def detached(self) -> None:
+        """Waits until no console is attached."""
+        await self._until(lambda: not self.consoles)
 
     def answer_held(self) -> None:
         """Answer all that `holds` kept back."""
@@ -254,6 +263,8 @@ class FakeBridge:
                     self._news.notify_all()
         finally:
             self.consoles.discard(connection)
+            async with self._news:
+                self._news.notify_all()
 
     def _receive(self, connection: ServerConnection, command: control.Command) -> None:
         self.commands.append(command)
