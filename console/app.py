@@ -42,6 +42,9 @@ log = logging.getLogger("cordboard.app")
 SHUTDOWN_S = 4.0
 """How long a bridge is given to answer and to end; then the window is gone anyway."""
 
+SWITCH_S = 0.001
+"""How long the window may keep Python from the threads of the sound devices and of the wire."""
+
 USUAL_CALLS = 3
 """Rehearsal calls that arrive by themselves when the window is first opened."""
 
@@ -281,6 +284,7 @@ def run_in(qt: QApplication, make: type[App], home: Path, arguments: Sequence[st
         # A full collection holds up the window, and the sound, for a tenth of a second: spare it what never goes.
         gc.collect()
         gc.freeze()
+        sys.setswitchinterval(SWITCH_S)
         loop.run_until_complete(app.run())
         return 0
     finally:

@@ -18,6 +18,7 @@ from console.actions import BY_NAME, BY_VERB, CONTEXT, Action, Face, face
 from console.link import Link, LinkLost, LinkState, Refused, monotonic_ms
 from console.names import told
 from console.store import Call, Store
+from console.telephone import spaced
 
 TELL_PENDING_AFTER_MS = 300.0
 
@@ -92,6 +93,12 @@ class Desk(QObject):
             return float(view.clock_ms)
         until_ms = self.link.since_ms if self.link.state is LinkState.LOST else monotonic_ms()
         return view.clock_ms + max(0.0, until_ms - seen_ms)
+
+    def caller(self, call_id: str, *, begins: bool = False) -> str:
+        """Who is called what in a sentence: the number, or "the caller" where none is known. begins: the sentence."""
+        call = self.store.calls.get(call_id)
+        number = spaced(call.view.number) if call is not None else ""
+        return number or (self.tr("The caller") if begins else self.tr("the caller"))
 
     def has_floor(self) -> bool:
         """Whether this console holds the selected call's floor."""

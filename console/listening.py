@@ -45,9 +45,8 @@ class Listening(QObject):
         if selected and selected == self.to:
             self._listen("")
         elif selected and self.held not in ("", selected):
-            held = self._desk.store.calls[self.held].view.number
-            reason = self.tr("You have the floor of {number}, so you hear that call. Hand it back first.")
-            self._desk.refused.emit("", "", reason.format(number=held), "")
+            reason = self.tr("You have the floor of {who}, so you hear that call. Hand it back first.")
+            self._desk.refused.emit("", "", reason.format(who=self._desk.caller(self.held)), "")
         elif selected:
             self._listen(selected)
 

@@ -20,10 +20,10 @@ from console.monitor import Lanes, Monitor
 from console.mulaw import PER_MS, Samples, height
 from console.resampling import FromTelephone
 
-AHEAD_MS, MOST_AHEAD_MS = 50, 70
+AHEAD_MS, MOST_AHEAD_MS = 50, 60
 """Written and not played yet: more each time the machine was too busy to keep up, less again after CALM_MS."""
 
-CALM_MS = 30_000
+CALM_MS = 10_000
 RESERVE_MS = 20
 """As long as so much waits to be played, what the call lacks is waited for: it may just be late."""
 

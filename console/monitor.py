@@ -1,7 +1,8 @@
 """The listening buffer: both sides of a call, aligned by call time, a few hundredths of a second behind. Pure.
 
 Frames go in as they arrive, early, late or not at all; `take` gives a steady stream. The loudspeaker's
-clock is never the caller's: what it gains or loses is put right by single samples at soft places.
+clock is never the caller's: what it gains or loses is put right by single samples at soft places, and so
+is what a busy machine left too much of, within a second or two.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ FULL_MS = 120
 """Further behind than this, the oldest is dropped."""
 
 TOLERATED_MS = 5
-CALM_MS = 30_000
+MS_PER_SAMPLE = 3
+"""How far off it has to be for each sample that is put in or left out at once."""
+
+MOST_AT_ONCE = 4
+CALM_MS = 10_000
 """After so much sound without a gap the buffer tries to be shorter again."""
 
 ROUNDING_MS = 2
 """Times are told in whole ms: what begins so near the end of what went before follows it."""
 
-SMOOTHING = 0.01
+SMOOTHING = 0.02
 REACH_MS = FULL_MS + 1000
 """Call time that fits; a frame from further away begins anew."""
 
@@ -107,15 +112,17 @@ class Monitor:
             return self._run_dry(samples)
         self._settle(samples)
         self._usual += (self._ready - short - self._usual) * SMOOTHING
-        off = self._usual - self.aim_ms * PER_MS
-        by = 0 if abs(off) < TOLERATED_MS * PER_MS else 1 if off > 0 else -1
+        off_ms = (self._usual - self.aim_ms * PER_MS) / PER_MS
+        by = 0
+        if abs(off_ms) >= TOLERATED_MS:
+            by = max(-MOST_AT_ONCE, min(int(off_ms / MS_PER_SAMPLE), MOST_AT_ONCE))
+        by = min(by, self._ready - samples)
         lanes = self._sound[:, : samples + by].copy()
         if by:
-            softest = int(np.abs(lanes.astype(np.int32)).sum(axis=0).argmin())
-            if by > 0:
-                lanes = np.delete(lanes, softest, axis=1)
-            else:
-                lanes = np.insert(lanes, softest, lanes[:, softest], axis=1)
+            softest = np.abs(lanes.astype(np.int32)).sum(axis=0).argsort(kind="stable")[: abs(by)]
+            lanes = (
+                np.delete(lanes, softest, axis=1) if by > 0 else np.insert(lanes, softest, lanes[:, softest], axis=1)
+            )
             self._usual -= by
         self._forget(samples + by)
         return lanes

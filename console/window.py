@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QIcon, QKeySequence, QResizeEvent, QShowEvent
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QIcon, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QFrame,
     QLineEdit,
     QMainWindow,
-    QMenu,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -21,10 +20,11 @@ from PySide6.QtWidgets import (
 
 from bridge.control import Notice, Phase
 from console import theme
-from console.actions import ACTIONS, BY_NAME, CONTEXT, Menu
+from console.actions import BY_NAME, Menu
 from console.desk import Desk
 from console.hotkeys import Hotkeys
 from console.link import LinkState, monotonic_ms
+from console.menus import Menus
 from console.on_air import OnAir, TalkMode
 from console.panels.call_details import DetailsPanel
 from console.panels.calls import CallsPanel
@@ -41,7 +41,7 @@ from console.panels.sound import SoundPanel
 from console.panels.states import EmptyPanel, LostBanner, NoticeBanner
 from console.panels.top import TopPanel
 from console.panels.waveform import WaveformPanel
-from console.settings import THEMES, Settings
+from console.settings import Settings
 from console.sound import Sound
 from console.telephone import spaced
 from console.widgets.talk_key import TalkKey
@@ -90,7 +90,6 @@ class Window(QMainWindow):
         self._next_list_ms = self._next_slow_ms = 0.0
         self._may_close = False
         self._details_wanted = settings.details_wanted
-        self.actions_by_name: dict[str, QAction] = {}
         self.top = TopPanel(desk)
         self.lost = LostBanner(desk)
         self.notices = NoticeBanner()
@@ -112,7 +111,10 @@ class Window(QMainWindow):
         self.keypad = Keypad(desk, self)
         self.engines = EngineMenu(desk, self)
         self.sound = SoundPanel(sound, on_air, hotkeys, settings, self)
-        self._build_menus()
+        self.menus = Menus(self, desk, self.controls.face, settings.theme)
+        # The desk's keys work there too.
+        self.sound.addActions(list(self.menus.actions.values()))
+        self._handlers = self._build_handlers()
         self._connect()
         self._restore()
         self.frames = QTimer(self, interval=FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
@@ -170,8 +172,9 @@ class Window(QMainWindow):
         self.setMinimumSize(SMALLEST_PX.expandedTo(self.minimumSizeHint()))
         self.resize(USUAL_PX)
 
-    def _build_menus(self) -> None:
-        handlers: dict[str, Callable[[], object]] = {
+    def _build_handlers(self) -> dict[str, Callable[[], object]]:
+        """What becomes of a row of the actions that is no verb of the controls'."""
+        return {
             "previous_call": lambda: self._desk.step(-1),
             "next_call": lambda: self._desk.step(1),
             "filter": self._focus_filter,
@@ -180,48 +183,11 @@ class Window(QMainWindow):
             "details": self._toggle_details,
             "messages": self._toggle_messages,
             "shortcuts": self._open_shortcuts,
-            "sound": self.sound.toggle,
+            "sound": self._toggle_sound,
             "take_over": self._take_over_key,
             "real_line": self.real_line_wanted.emit,
             "about": self.about_wanted.emit,
         }
-        menus = {menu: self.menuBar().addMenu(QCoreApplication.translate(CONTEXT, menu.value)) for menu in Menu}
-        for row in ACTIONS:
-            action = QAction(QCoreApplication.translate(CONTEXT, row.look.title), self)
-            action.setObjectName(row.name)
-            action.setShortcuts([QKeySequence(key) for key in (row.key, row.ctrl_key) if key])
-            # A verb on a held key must not go to and fro.
-            action.setAutoRepeat(row.menu is Menu.DESK)
-            action.setStatusTip(QCoreApplication.translate(CONTEXT, row.look.tooltip))
-            handler = handlers.get(row.name, lambda name=row.name: self.controls.act(name))
-            action.triggered.connect(lambda _=False, row=row, handler=handler: self._on_triggered(row.menu, handler))
-            menus[row.menu].addAction(action)
-            self.actions_by_name[row.name] = action
-        for name in ("details", "messages"):
-            self.actions_by_name[name].setCheckable(True)
-        self.actions_by_name["quit"].setMenuRole(QAction.MenuRole.QuitRole)
-        self.actions_by_name["about"].setMenuRole(QAction.MenuRole.AboutRole)
-        self._call_menu = menus[Menu.CALL]
-        self._call_menu.addSeparator()
-        self.scenarios = QMenu(self.tr("Another rehearsal call"), self._call_menu)
-        self._call_menu.addMenu(self.scenarios)
-        # A disabled action would swallow its key without a word; so the rules show only in an open menu.
-        self._call_menu.aboutToShow.connect(self._grey_menu)
-        self._call_menu.aboutToHide.connect(self._enable_menu)
-        self.scenarios.aboutToShow.connect(self._fill_scenarios)
-        self._build_themes(menus[Menu.VIEW])
-
-    def _build_themes(self, view: QMenu) -> None:
-        view.addSeparator()
-        themes = view.addMenu(self.tr("Theme"))
-        group = QActionGroup(self)
-        words = {"system": self.tr("Follow the system"), "dark": self.tr("Dark"), "light": self.tr("Light")}
-        for name in THEMES:
-            action = group.addAction(words[name])
-            action.setCheckable(True)
-            action.setChecked(name == self._settings.theme)
-            action.triggered.connect(lambda _=False, name=name: self.choose_theme(name))
-            themes.addAction(action)
 
     def _connect(self) -> None:
         desk, link = self._desk, self._desk.link
@@ -231,6 +197,9 @@ class Window(QMainWindow):
         link.noticed.connect(self.tell)
         desk.selection_changed.connect(self._show_selection)
         desk.refused.connect(self._on_refused)
+        self.menus.wanted.connect(self._do)
+        self.menus.scenario_wanted.connect(self._rehearse)
+        self.menus.theme_wanted.connect(self.choose_theme)
         self.top.filtered.connect(self.calls.set_filter)
         self.top.filter.chosen.connect(self.calls.choose)
         self.top.filter.left.connect(self.calls.list.setFocus)
@@ -358,9 +327,17 @@ class Window(QMainWindow):
 
     # ── intents ──
 
-    def _on_triggered(self, menu: Menu, handler: Callable[[], None]) -> None:
-        if menu is Menu.DESK or not self.talk_key.repeats:
+    def _do(self, name: str) -> None:
+        if BY_NAME[name].menu is not Menu.DESK and self.talk_key.repeats:
+            return
+        handler = self._handlers.get(name)
+        if handler is not None:
             handler()
+        else:
+            self.controls.act(name)
+        if isinstance(self.focusWidget(), QLineEdit) and self.sound.isActiveWindow():
+            # The key asked for words, which are written here.
+            self.activateWindow()
 
     def _take_over_key(self) -> None:
         """The key takes over, or hands back; with push-to-talk it is held to speak, from the take-over on."""
@@ -377,15 +354,7 @@ class Window(QMainWindow):
         self._place_keypad()
 
     def _place_keypad(self) -> None:
-        """Above its button, inside the window."""
-        if self.keypad.isHidden():
-            return
-        self.keypad.adjustSize()
-        button = self.controls.buttons["keys"]
-        left = button.mapTo(self, button.rect().topLeft()).x()
-        top = self.controls.mapTo(self, self.controls.rect().topLeft()).y() - self.keypad.height() - theme.px(8)
-        right = self.width() - self.keypad.width() - theme.px(8)
-        self.keypad.move(max(0, min(left, right)), max(0, top))
+        self.keypad.stand_above(self.controls, self.controls.buttons["keys"])
 
     def _open_engines(self) -> None:
         """Under the engine's name where that is seen, else above the verbs."""
@@ -409,11 +378,17 @@ class Window(QMainWindow):
     def _open_shortcuts(self) -> None:
         ShortcutSheet(self).open()
 
+    def _toggle_sound(self) -> None:
+        self.sound.toggle()
+        handle = self.sound.windowHandle()
+        if handle is not None:
+            self.talk_key.watch(handle)
+
     def _toggle_messages(self) -> None:
         self.dock.setVisible(self.dock.isHidden())
 
     def _on_dock_visible(self, visible: bool) -> None:
-        self.actions_by_name["messages"].setChecked(not self.dock.isHidden())
+        self.menus.actions["messages"].setChecked(not self.dock.isHidden())
         if visible:
             self.messages.refresh(self._desk.selected)
         elif self.dock.isHidden() and not isinstance(self.focusWidget(), QLineEdit):
@@ -433,34 +408,12 @@ class Window(QMainWindow):
     def _lay_out_details(self) -> None:
         shown = self._details_wanted and self.width() >= self._details_from() and self._desk.call is not None
         self.details.setVisible(shown)
-        self.actions_by_name["details"].setChecked(shown)
+        self.menus.actions["details"].setChecked(shown)
 
     def _lay_out_waveform(self) -> None:
         """Where both do not fit, what is said matters more than how it looks."""
         for widget in (self.waveform, self._under_waveform):
             widget.setVisible(self.centre.height() >= theme.px(WAVEFORM_FROM_PX))
-
-    def _grey_menu(self) -> None:
-        for row in ACTIONS:
-            if row.menu is Menu.CALL:
-                now = self.controls.face(row)
-                action = self.actions_by_name[row.name]
-                action.setText(QCoreApplication.translate(CONTEXT, now.title))
-                action.setEnabled(now.enabled)
-        attached = self._desk.store.attached
-        self.scenarios.setEnabled(attached is not None and attached.rehearsal and not self._desk.link.lost)
-
-    def _enable_menu(self) -> None:
-        for row in ACTIONS:
-            if row.menu is Menu.CALL:
-                self.actions_by_name[row.name].setEnabled(True)
-
-    def _fill_scenarios(self) -> None:
-        self.scenarios.clear()
-        attached = self._desk.store.attached
-        for scenario in attached.scenarios if attached is not None else ():
-            action = self.scenarios.addAction(scenario.replace("_", " ").capitalize())
-            action.triggered.connect(lambda _=False, scenario=scenario: self._rehearse(scenario))
 
     # ── shape ──
 

@@ -90,6 +90,17 @@ class Keypad(QFrame):
         self.raise_()
         self.setFocus(Qt.FocusReason.PopupFocusReason)
 
+    def stand_above(self, panel: QWidget, button: QWidget) -> None:
+        """Above a panel of its window, where the button is, and inside the window."""
+        if self.isHidden():
+            return
+        self.adjustSize()
+        window = self.window()
+        left = button.mapTo(window, button.rect().topLeft()).x()
+        top = panel.mapTo(window, panel.rect().topLeft()).y() - self.height() - theme.px(8)
+        right = window.width() - self.width() - theme.px(8)
+        self.move(max(0, min(left, right)), max(0, top))
+
     def close_now(self) -> None:
         """Close it; what was sent is still known when it opens again for the same call."""
         if not self.isHidden():

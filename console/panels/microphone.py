@@ -13,7 +13,6 @@ from console.desk import Desk
 from console.link import monotonic_ms
 from console.on_air import PATIENCE_S, OnAir
 from console.sound import Sound
-from console.telephone import spaced
 from console.widgets.flow_layout import FlowLayout
 from console.widgets.key_button import KeyButton
 from console.widgets.on_air_sign import OnAirSign, Shape
@@ -74,8 +73,7 @@ class MicrophoneBanner(QFrame):
             self.sign.set(sound_states.translated(trouble.title), Shape.TRIANGLE)
             happened = sound_states.translated(trouble.happened)
             words = self.tr("{happened} {who} hears silence, and the AI is silent too. Choose what to do:")
-            call = self._desk.store.calls.get(self._on_air.has_floor_of)
-            who = (spaced(call.view.number) if call is not None else "") or self.tr("The caller")
+            who = self._desk.caller(self._on_air.has_floor_of, begins=True)
             self.words.setText(words.format(happened=happened, who=who))
         other = self._on_air.other_input
         if other is not None:

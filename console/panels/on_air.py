@@ -12,7 +12,6 @@ from console.desk import Desk
 from console.link import monotonic_ms
 from console.on_air import OnAir, TalkMode
 from console.sound import MicState, Sound
-from console.telephone import spaced
 from console.widgets.flow_layout import FlowLayout
 from console.widgets.flowing_label import FlowingLabel
 from console.widgets.key_button import KeyButton, key_words
@@ -159,7 +158,9 @@ class OnAirPanel(QFrame):
     def _state(self, floor: str) -> tuple[str, Shape, str]:
         """The sign's words and shape, and the sentence beside it."""
         on_air, mic = self._on_air, self._sound.mic
-        who, key = self._who(floor), key_words(BY_NAME["mute_microphone"].key)
+        caller, key = self._desk.caller(floor), key_words(BY_NAME["mute_microphone"].key)
+        # Most sentences begin with it.
+        who = self._desk.caller(floor, begins=True)
         if mic in sound_states.MICROPHONE:
             title = sound_states.translated(sound_states.MICROPHONE[mic].title)
             return title, Shape.TRIANGLE, self.tr("{who} hears nothing from you, and the AI is silent.").format(who=who)
@@ -175,16 +176,16 @@ class OnAirPanel(QFrame):
             return self.tr("ON AIR"), Shape.DISC, words.format(who=who)
         if mic is MicState.OFF:
             words = self.tr("You have the floor of {who}, and your microphone is closed. Press {key} to speak.")
-            return self.tr("Microphone closed"), Shape.CROSSED, words.format(who=who, key=key)
+            return self.tr("Microphone closed"), Shape.CROSSED, words.format(who=caller, key=key)
         if on_air.mode is TalkMode.PUSH:
             held = key_words(BY_NAME["take_over"].key)
             words = self.tr("{who} hears nothing from you while the key is up. The AI is silent.")
             return self.tr("Hold {key} to speak").format(key=held), Shape.RING, words.format(who=who)
         if self._is_talking:
-            words = self.tr("You speak, and {who} does not hear it. Press {key} to unmute.")
+            words = self.tr("You speak, and {who} does not hear it. Press {key} to unmute.").format(who=caller, key=key)
         else:
-            words = self.tr("{who} hears nothing from you. Press {key} to speak.")
-        return self.tr("Muted"), Shape.CROSSED, words.format(who=who, key=key)
+            words = self.tr("{who} hears nothing from you. Press {key} to speak.").format(who=who, key=key)
+        return self.tr("Muted"), Shape.CROSSED, words
 
     def _refresh_listening(self, listens: str, floor: str) -> None:
         trouble = sound_states.LOUDSPEAKER.get(self._sound.speaker)
@@ -200,7 +201,7 @@ class OnAirPanel(QFrame):
             self.heard.say(told.format(happened=happened, meanwhile=meanwhile, key=key))
         else:
             theme.set_role(self.heard, "strong")
-            words = self.tr("Listening to {who}").format(who=self._who(listens))
+            words = self.tr("Listening to {who}").format(who=self._desk.caller(listens))
             self.heard.say("" if listens == floor else words)
         names = self._queued()
         self.queue.say(self.tr("then {calls}").format(calls=names) if names else "")
@@ -209,15 +210,11 @@ class OnAirPanel(QFrame):
         self.stop.setVisible(listens != floor)
 
     def _queued(self) -> str:
-        return ", ".join(self._who(call_id) for call_id in self._on_air.queue)
+        return ", ".join(self._desk.caller(call_id) for call_id in self._on_air.queue)
 
     def _stop_listening(self) -> None:
         self._desk.select(self._on_air.listening_to)
         self.act_wanted.emit("listen")
-
-    def _who(self, call_id: str) -> str:
-        call = self._desk.store.calls.get(call_id)
-        return (spaced(call.view.number) if call is not None else "") or self.tr("the caller")
 
     def _dress(self) -> None:
         floor = bool(self._on_air.has_floor_of)

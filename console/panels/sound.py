@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QHideEvent, QShowEvent
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QHideEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -225,6 +225,21 @@ class SoundPanel(QDialog):
             below = self.closing.sizeHint().height() + 2 * px(14)
             wanted = self._body.heightForWidth(width) + below
             self.resize(width, min(wanted, room.height() - px(60)))
+            # It was placed for the size that it had before.
+            lowest = room.bottom() + 1 - px(14) - self.height()
+            self.move(self.x(), max(room.top(), min(self.y(), lowest)))
+
+    def event(self, event: QEvent) -> bool:
+        """The desk's keys work here too, but for Space: that is for what has the focus."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.key() == Qt.Key.Key_Space
+            and not event.modifiers()
+        ):
+            event.accept()
+            return True
+        return super().event(event)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Who closes it does not want to be recorded any more."""

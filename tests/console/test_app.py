@@ -196,7 +196,7 @@ def test_while_the_bridge_starts_its_last_words_are_shown_and_quitting_ends_it(
 @pytest.mark.parametrize(("name", "words"), [("about", "Bridge process"), ("real_line", "TWILIO_ACCOUNT_SID")])
 def test_texts_open_without_stopping_the_window(play: Play, name: str, words: str) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
-        app.window.actions_by_name[name].trigger()
+        app.window.menus.actions[name].trigger()
         box = question(app)
         assert words in box.informativeText()
         box.accept()

@@ -27,7 +27,7 @@ def one_call(bridge: FakeBridge) -> None:
 async def opened(app: App) -> None:
     await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
     await shown(app, app.window.controls.buttons["keys"].isEnabled)
-    app.window.actions_by_name["keys"].trigger()
+    app.window.menus.actions["keys"].trigger()
     assert app.window.keypad.isVisible()
     await until(app.window.keypad.hasFocus, app.window.frames.timeout)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.control import HeardFrame, Side
-from console.monitor import CALM_MS, FULL_MS, LEAST_MS, MOST_MS, STEP_MS, Lanes, Monitor
+from console.monitor import CALM_MS, FULL_MS, LEAST_MS, MOST_MS, STEP_MS, TOLERATED_MS, Lanes, Monitor
 from console.mulaw import FULL_SCALE, PER_MS, decode
 
 FRAME_MS = 20
@@ -172,6 +172,24 @@ def test_what_is_left_out_or_doubled_is_where_it_is_softest(call: Call) -> None:
         call.monitor.put(HeardFrame(1, Side.CALLER, call.at_ms - FRAME_MS, b"\xff" * 80 + LOUD * 80))
         loud_samples = int(np.count_nonzero(call.hear()))
     assert loud_samples == 80
+
+
+def test_what_was_held_up_once_is_caught_up_with_soon(call: Call) -> None:
+    """Without a gap, and without a rush: nothing of the next second is left out at once."""
+    call.arrive(40)
+    for _ in range(50):
+        call.arrive(FRAME_MS)
+        for _ in range(FRAME_MS // TAKEN_MS):
+            call.hear(TAKEN_MS)
+    call.arrive(60)
+    behind_ms = call.monitor.ahead_ms
+    for _ in range(2000 // FRAME_MS):
+        call.arrive(FRAME_MS)
+        for _ in range(FRAME_MS // TAKEN_MS):
+            assert is_loud(call.hear(TAKEN_MS)[Side.CALLER])
+        behind_ms, before_ms = call.monitor.ahead_ms, behind_ms
+        assert before_ms - behind_ms <= 1
+    assert behind_ms <= call.monitor.aim_ms + TOLERATED_MS
 
 
 @pytest.mark.parametrize("late_ms", [0, 20, 100, 400])

@@ -681,7 +681,7 @@ async def test_the_call_whose_floor_is_ours_is_heard_whatever_is_selected(home: 
         assert me.on_air.listening_to == "c1"
         me.on_air.toggle_listen()
         assert me.on_air.listening_to == "c1"
-        assert me.told == ["You have the floor of +14155550142, so you hear that call. Hand it back first."]
+        assert me.told == ["You have the floor of +1 415 555 0142, so you hear that call. Hand it back first."]
 
 
 async def test_the_next_in_the_queue_is_selected_and_heard_when_a_call_ends(home: Path) -> None:

@@ -53,7 +53,7 @@ def tell_key(app: App, kind: QEvent.Type, repeats: bool = False) -> None:
 def down(app: App) -> None:
     """T goes down: the window is asked first, then its shortcut is found."""
     tell_key(app, QEvent.Type.ShortcutOverride)
-    app.window.actions_by_name["take_over"].trigger()
+    app.window.menus.actions["take_over"].trigger()
 
 
 def up(app: App) -> None:
@@ -254,6 +254,20 @@ def test_t_held_from_the_take_over_on_speaks_as_soon_as_the_floor_is_there(play:
     play(scene, before=one_call)
 
 
+def test_t_speaks_in_the_sound_panel_too(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await taken(app, TalkMode.PUSH)
+        app.window.talk_key.tap_ms = 0.0
+        app.window.menus.actions["sound"].trigger()
+        await until(app.window.sound.isActiveWindow, app.window.frames.timeout)
+        QTest.keyPress(app.window.sound.windowHandle(), Key.Key_T)
+        assert app.on_air.on_air
+        QTest.keyRelease(app.window.sound.windowHandle(), Key.Key_T)
+        await until(lambda: not app.on_air.on_air, app.on_air.changed)
+
+    play(scene, before=one_call)
+
+
 @pytest.mark.parametrize("how", ["window", "keyboard"])
 def test_speech_never_outlives_the_keyboards_focus(play: Play, how: str) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
@@ -423,7 +437,7 @@ def test_a_loudspeaker_that_fails_is_told(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
         fake(app).plays_as = SpeakerState.NO_SERVER
-        app.window.actions_by_name["listen"].trigger()
+        app.window.menus.actions["listen"].trigger()
         await until(lambda: not app.window.on_air.idle.isVisible(), app.on_air.changed)
         assert "You do not hear a call. F10 says what to do." in app.window.on_air.heard.text()
 

@@ -146,7 +146,7 @@ def test_the_filter_finds_numbers_places_and_spoken_words(play: Play) -> None:
         assert line.text() == ""
         assert len(rows(app)) == 7
         assert not line.hasFocus()
-        app.window.actions_by_name["filter"].trigger()
+        app.window.menus.actions["filter"].trigger()
         press(app, Key.Key_Return)
         assert not line.hasFocus()
 
@@ -289,7 +289,7 @@ def test_raw_messages_are_listed_and_read(play: Play) -> None:
         press(app, Key.Key_F12)
         assert not dock.isVisible()
         assert app.window.calls.list.hasFocus()
-        assert not app.window.actions_by_name["messages"].isChecked()
+        assert not app.window.menus.actions["messages"].isChecked()
 
     play(scene, before=one_call)
 
@@ -465,7 +465,7 @@ def test_the_call_menu_greys_what_is_not_allowed_but_its_keys_still_answer(play:
         bridge.put_call(taken_call("c1", app.link.me))
         await shown(app, lambda: app.window.controls.buttons["take_over"].text() == "Hand back")
         menu = next(menu for menu in app.window.menuBar().findChildren(QMenu) if menu.title() == "Call")
-        actions = app.window.actions_by_name
+        actions = app.window.menus.actions
         menu.popup(QPoint(0, 0))
         assert not actions["interrupt"].isEnabled()
         assert actions["take_over"].text() == "Hand back"
@@ -477,10 +477,27 @@ def test_the_call_menu_greys_what_is_not_allowed_but_its_keys_still_answer(play:
     play(scene, before=one_call)
 
 
+def test_the_desks_keys_work_in_the_sound_panel(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        window, panel = app.window, app.window.sound
+        press(app, Key.Key_F10)
+        await until(panel.isActiveWindow, window.frames.timeout)
+        QTest.keyClick(panel.focusWidget(), Key.Key_T)
+        await bridge.heard(control.TakeOver)
+        panel.mixed.setFocus()
+        QTest.keyClick(panel.mixed, Key.Key_Space)
+        assert panel.mixed.isChecked()
+        QTest.keyClick(panel.mixed, Key.Key_W)
+        await until(lambda: window.isActiveWindow() and window.controls.line.hasFocus(), window.frames.timeout)
+        assert not any(isinstance(command, control.Interrupt) for command in bridge.commands)
+
+    play(scene, before=one_call)
+
+
 def test_a_scenario_is_chosen_from_the_menu(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
-        app.window.scenarios.aboutToShow.emit()
-        booking = next(action for action in app.window.scenarios.actions() if action.text() == "Booking")
+        app.window.menus.scenarios.aboutToShow.emit()
+        booking = next(action for action in app.window.menus.scenarios.actions() if action.text() == "Booking")
         booking.trigger()
         assert (await bridge.heard(control.Rehearse)).scenario == "booking"
         bridge.refuses[control.Rehearse] = "All simulated lines are busy."
@@ -515,7 +532,7 @@ def test_the_right_column_goes_first_and_comes_back(play: Play) -> None:
 
 def test_shape_and_theme_are_remembered_in_a_file(play: Play, home: Path) -> None:
     async def first(app: App, bridge: FakeBridge) -> None:
-        app.window.actions_by_name["messages"].trigger()
+        app.window.menus.actions["messages"].trigger()
         app.window.choose_theme("light")
         assert theme.current().name == "light"
         app.window.grab()

@@ -31,7 +31,8 @@ class SoundDesk:
     """What the desk told so far.
 
     captured: all pieces, in mu-law, with the time of each. said: the last state, see `_state`. marks: when a marked
-    frame was given to the loudspeaker. warnings: what Qt complained about. history: every mic state, with its time.
+    frame was given to the loudspeaker. hangs: how many pieces there were when the desk began to hang and when that was
+    over. warnings: what Qt complained about. history: every mic state, with its time.
     """
 
     process: Process
@@ -39,6 +40,7 @@ class SoundDesk:
     said: dict[str, Any] = field(default_factory=dict)
     history: list[tuple[float, str]] = field(default_factory=list)
     marks: list[float] = field(default_factory=list)
+    hangs: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,6 +74,8 @@ class SoundDesk:
                     self.captured.append((at, b64decode(what)))
                 case "mark":
                     self.marks.append(at)
+                case "hang":
+                    self.hangs.append(len(self.captured))
                 case "warning":
                     self.warnings.append(what)
                 case "state":
@@ -142,6 +146,14 @@ def main() -> None:
             self._codes = (caller, line)
             self._timer.start()
 
+        def hang(self, seconds: float) -> None:
+            """The window paints, and does nothing else."""
+            say("hang", True)
+            until_s = time.monotonic() + seconds
+            while time.monotonic() < until_s:
+                pass
+            say("hang", False)
+
         def mark(self, code: int) -> None:
             """Another code for one frame of the caller's."""
             self._mark = code
@@ -189,7 +201,8 @@ def main() -> None:
 
     unread = b""
     sound.changed.connect(state)
-    sound.captured.connect(lambda piece: say("captured", b64encode(piece).decode()))
+    in_its_thread = Qt.ConnectionType.DirectConnection
+    sound.captured.connect(lambda piece: say("captured", b64encode(piece).decode()), in_its_thread)
     state()
     commands = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read)
     commands.activated.connect(obey)

@@ -100,6 +100,22 @@ async def test_a_call_comes_out_of_the_loudspeaker_the_caller_left(server: Sound
 
 
 @needs_server
+async def test_a_window_that_hangs_holds_up_no_sound(server: SoundServer, desk: SoundDesk) -> None:
+    desk.tell("open_microphone")
+    await desk.until_mic("on_air")
+    async with server.record_speaker() as recording:
+        desk.tell("play_tone")
+        desk.tell("hang", 0.8)
+        await desk.until(lambda: len(desk.hangs) == 2)
+        began, ended = desk.hangs
+        assert ended - began > 20  # Of 40 pieces.
+        await recording.until(lambda sound: len(stereo(sound)) > 2 * RATE_HZ)
+    heard = sounding(stereo(bytes(recording.sound))[:, 0], 1000)
+    assert len(heard) == pytest.approx(RATE_HZ, rel=0.2)
+    assert longest_quiet(heard, 1000) < RATE_HZ // 5
+
+
+@needs_server
 async def test_a_microphone_unplugged_on_air_is_noticed_and_not_replaced(server: SoundServer, desk: SoundDesk) -> None:
     """PulseAudio itself moves the stream to the other microphone at once, without a word to anybody."""
     await server.plug_microphone("spare")
