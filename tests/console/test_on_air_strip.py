@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QFocusEvent, QKeyEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QWindow
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -44,20 +44,20 @@ def press(app: App, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardMod
     QTest.keyClick(app.window.focusWidget() or app.window, key, modifiers)
 
 
-def tell_key(app: App, kind: QEvent.Type, repeats: bool = False) -> None:
-    """As the window system tells the window of T."""
+def tell_key(app: App, kind: QEvent.Type, repeats: bool = False, window: QWindow | None = None) -> None:
+    """As the window system tells the window of T, or another one."""
     event = QKeyEvent(kind, Key.Key_T, Qt.KeyboardModifier.NoModifier, "t", repeats)
-    QApplication.sendEvent(app.window.windowHandle(), event)
+    QApplication.sendEvent(window or app.window.windowHandle(), event)
 
 
-def down(app: App) -> None:
+def down(app: App, window: QWindow | None = None) -> None:
     """T goes down: the window is asked first, then its shortcut is found."""
-    tell_key(app, QEvent.Type.ShortcutOverride)
+    tell_key(app, QEvent.Type.ShortcutOverride, window=window)
     app.window.menus.actions["take_over"].trigger()
 
 
-def up(app: App) -> None:
-    tell_key(app, QEvent.Type.KeyRelease)
+def up(app: App, window: QWindow | None = None) -> None:
+    tell_key(app, QEvent.Type.KeyRelease, window=window)
 
 
 async def taken(app: App, mode: TalkMode = TalkMode.OPEN) -> None:
@@ -259,11 +259,12 @@ def test_t_speaks_in_the_sound_panel_too(play: Play) -> None:
         await taken(app, TalkMode.PUSH)
         app.window.talk_key.tap_ms = 0.0
         app.window.menus.actions["sound"].trigger()
-        await until(app.window.sound.isActiveWindow, app.window.frames.timeout)
-        QTest.keyPress(app.window.sound.windowHandle(), Key.Key_T)
+        handle = app.window.sound.windowHandle()
+        down(app, handle)
         assert app.on_air.on_air
-        QTest.keyRelease(app.window.sound.windowHandle(), Key.Key_T)
+        up(app, handle)
         await until(lambda: not app.on_air.on_air, app.on_air.changed)
+        app.window.sound.close()
 
     play(scene, before=one_call)
 
