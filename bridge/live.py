@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge import call as calls
 from bridge import engines
-from bridge.control import MarkerKind
+from bridge.control import Floor, MarkerKind
 from bridge.house import House, Recorder, Stream
 from bridge.line import Line
 from bridge.picture import Picture
@@ -66,6 +66,11 @@ class Live:
     def now_ms(self) -> float:
         """Call time."""
         return (self.loop.time() - self.zero_s) * 1000
+
+    @property
+    def sound_masked(self) -> bool:
+        """Whether the tones of keys that are nobody's to know may be in the caller's sound."""
+        return self.keys_masked and self.call.floor is not Floor.OPERATOR
 
     # ── work ──
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from bridge.control import Party, ToolState, ToolView, TurnKind, TurnView
 from bridge.engines import Remembered, Role
+from bridge.keypad import MASK
 
 UNANSWERED = (ToolState.ASKED, ToolState.WAITING, ToolState.RUNNING)
 HANDED_BACK = "Handed back to the AI: "
@@ -41,6 +42,8 @@ def _of_turn(turn: TurnView) -> Remembered | None:
             return Remembered(_ROLES[turn.speaker], text)
         case TurnKind.WHISPER:
             return Remembered(Role.NOTE, f"Guidance from your supervisor, not to be read out: {text}")
+        case TurnKind.KEYS if MASK in text:
+            return None
         case TurnKind.KEYS if turn.speaker is Party.CALLER:
             return Remembered(Role.NOTE, f"The caller pressed keys on the keypad: {text}")
         case TurnKind.KEYS:

@@ -107,7 +107,7 @@ class Seat:
     def ring(self) -> None:
         """No engine is left: operators are asked to come."""
         live = self._live
-        live.keys_masked = live.engine_takes_keys = False
+        live.engine_takes_keys = False
         live.picture.need("engine", "no AI is left: take over")
         self._ring_over_ms = live.now_ms() + (live.house.ring_s * 1000 if live.house.is_watched() else 0)
 
@@ -236,7 +236,7 @@ class Seat:
         sitter.on_speech = self._ai.on_speech
         live.engine = sitter.engine
         live.engine_takes_keys = sitter.takes_keys
-        live.keys_masked = sitter.name == PIN
+        live.keys_masked = live.keys_masked or sitter.name == PIN
         live.picture.engine = sitter.name
         if memory := self._memory():
             sitter.engine.recall(memory)

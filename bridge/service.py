@@ -154,6 +154,8 @@ async def open_bridge(
         if rehearsal is not None:
             switchboard.rehearse = lambda scenario: rehearsal.call(scenario=scenario)
         _first_health(switchboard, settings)
+        for why in filter(None, map(catalogue.turns_away, profiles)):
+            switchboard.notice(why, "")
         for view in journal.unfinished():
             switchboard.notice(
                 f"A call with {view.number or 'a caller'} was cut short when the bridge last stopped.", ""

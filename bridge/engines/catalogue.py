@@ -23,6 +23,7 @@ from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.engines.speech.openai_live_voice import OpenAILiveVoice
 from bridge.engines.speech.openai_transcriber import OpenAITranscriber
 from bridge.engines.speech.realtime_voice import RealtimeVoice
+from bridge.engines.speech.recorded import recorded
 from bridge.errors import SettingsError
 from bridge.profiles import CascadeProfile, Profile
 from bridge.settings import CHAT_URL, OPENAI_URL, Settings
@@ -50,27 +51,34 @@ class Catalogue:
         self._settings = settings
         self._voice = voice
         self._menus = menus.load() if shipped is None else shipped
+        # Read now: the first menu must not wait for a file of megabytes.
+        recorded("")
         self._lockouts = Lockouts()
         self._chats: dict[str, Chat] = {}
 
     def fitted(self, profile: Profile) -> Profile:
         """The profile with the engines that it can have here: those whose vendors' keys are set.
 
-        `Settings.engine` comes first where one is given. Raises SettingsError, naming the file or the
-        setting, for what is named and there is not, and for a first engine that cannot be had.
+        `Settings.engine` comes first where one is given and the profile is an AI's. Raises
+        SettingsError, naming the file or the setting, for what is named and there is not, and for a
+        first engine that cannot be had.
         """
         if profile.menu not in self._menus:
             raise SettingsError(f"{profile.name}.toml", f"names a menu that there is not: {profile.menu}")
-        if profile.pin is not None and profile.pin.setting not in self._settings.pins:
-            # The gate would turn everybody away; better said now than to callers.
-            raise SettingsError(profile.pin.setting, f"is not set; {profile.name}.toml asks callers for it")
-        first = self._settings.engine or profile.engine
+        wants_ai = profile.engine != "keypad"
+        first = (self._settings.engine if wants_ai else None) or profile.engine
         if lacking := self._lacking(profile, first):
             raise SettingsError(lacking, f"is not set; {profile.name}.toml answers with the {first} engine")
         wanted = dict.fromkeys((first, profile.engine, *profile.then))
         return replace(
             profile, engine=first, then=tuple(n for n in wanted if n != first and not self._lacking(profile, n))
         )
+
+    def turns_away(self, profile: Profile) -> str:
+        """Why this profile's gate lets nobody in, a sentence for the operator; "" when it may."""
+        if profile.pin is None or profile.pin.setting in self._settings.pins:
+            return ""
+        return f"Callers of {profile.title} are turned away: {profile.pin.setting}, their PIN, is not set."
 
     def _lacking(self, profile: Profile, name: str) -> str:
         """The setting without which this engine cannot be had, "" when all are there."""

@@ -50,15 +50,17 @@ def test_a_first_engine_that_cannot_be_had_is_said_with_the_key_it_lacks() -> No
 def test_a_setting_puts_another_engine_first_and_the_profiles_own_behind_it() -> None:
     fitted = catalogue(**KEYS, engine="cascade").fitted(profile(then=("keypad",)))
     assert (fitted.engine, fitted.then) == ("cascade", ("openai", "keypad"))
+    assert catalogue(**KEYS, engine="cascade").fitted(profile(engine="keypad", then=())).engine == "keypad"
 
 
 def test_what_a_profile_names_and_there_is_not_is_said_with_its_file() -> None:
     with pytest.raises(SettingsError, match="menu") as raised:
         catalogue(**KEYS).fitted(profile(menu="nowhere"))
     assert raised.value.key == "default.toml"
-    with pytest.raises(SettingsError) as raised:
-        catalogue(**KEYS).fitted(profile(pin=PinGate(setting="CORDBOARD_PIN_BILLING")))
-    assert raised.value.key == "CORDBOARD_PIN_BILLING"
+    gated = profile(pin=PinGate(setting="CORDBOARD_PIN_BILLING"))
+    assert "CORDBOARD_PIN_BILLING" in catalogue(**KEYS).turns_away(gated)
+    assert not catalogue(pins={"CORDBOARD_PIN_BILLING": "4711"}).turns_away(gated)
+    assert not catalogue().turns_away(profile())
     with pytest.raises(SettingsError, match="engine"):
         catalogue(**KEYS).engine(profile(), "pin", "")
 

@@ -54,6 +54,7 @@ def test_what_reached_nobody_is_not_told() -> None:
         turn(Party.AI, "Never heard.", 0, heard_chars=0),
         turn(Party.OPERATOR, "Ask for the number", 10, kind=TurnKind.ASK),
         turn(Party.OPERATOR, "Ann took over", 20, kind=TurnKind.NOTE),
+        turn(Party.CALLER, "••••", 25, kind=TurnKind.KEYS),
     ]
     assert remembered(turns, [tool(ToolState.RUNNING, 30), tool(ToolState.WAITING, 31)]) == []
 
