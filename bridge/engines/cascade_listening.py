@@ -177,8 +177,10 @@ class _Ear(Words):
 def beyond(known: str, text: str) -> str:
     """What a text says that was heard again from somewhere within the known words on."""
     before, words = spoken_words(known), text.split()
-    again = [" ".join(spoken_words(word)) for word in words]
-    for count in range(min(len(before), len(again)), 0, -1):
-        if before[-count:] == again[:count]:
-            return " ".join(words[count:])
-    return text
+    again: list[str] = []
+    more = text
+    for count, word in enumerate(words, 1):
+        again += spoken_words(word)
+        if again and before[-len(again) :] == again:
+            more = " ".join(words[count:])
+    return more

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,11 @@ _TOKEN = re.compile(r"\s*\S{1,8}")
 _encode = msgspec.json.encode
 
 
+@lru_cache(500)
+def _words(line: str) -> list[str]:
+    return spoken_words(line)
+
+
 # ── thinking ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -63,7 +69,7 @@ class Thought:
         self._declared = declared
         self._running: dict[str, str] = {}
         self._usable = usable
-        self._lines = {reply.line: spoken_words(reply.line) for reply in replies}
+        self._lines = {reply.line: _words(reply.line) for reply in replies}
         self._uses = {reply.tool.name: reply.tool for reply in replies if reply.tool}
 
     def plan(self, messages: Sequence[Message]) -> Plan:

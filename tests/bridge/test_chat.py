@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge.engines import chat as chat_module
 from bridge.engines.chat import Chat, ChatFailed, Finished, Piece, Text, ToolCall, Usage, vendor_of
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Faults, Model
@@ -166,20 +165,18 @@ async def test_a_stream_that_breaks_off_is_no_whole_reply(model: Model, chat: Ch
         assert not failed.value.fatal
 
 
-async def test_a_server_that_says_nothing_is_not_waited_for(
-    model: Model, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chat_module, "FIRST_PIECE_S", 0.05)
+async def test_a_server_that_says_nothing_is_not_waited_for(model: Model) -> None:
     model.faults = Faults(chat_silent=True)
-    with pytest.raises(ChatFailed, match="did not answer in time"):
-        await whole(chat, said(CHARGED.line))
+    async with thinking(f"http{model.url.removeprefix('ws')}", patience_s=0.1) as chat:
+        with pytest.raises(ChatFailed, match="did not answer in time"):
+            await whole(chat, said(CHARGED.line))
 
 
-async def test_nor_one_that_falls_silent(model: Model, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_module, "NEXT_PIECE_S", 0.05)
+async def test_nor_one_that_falls_silent(model: Model) -> None:
     model.chat.tokens_per_s = 0.1
-    with pytest.raises(ChatFailed, match="did not answer in time"):
-        await whole(chat, said(CHARGED.line))
+    async with thinking(f"http{model.url.removeprefix('ws')}", patience_s=0.3) as chat:
+        with pytest.raises(ChatFailed, match="did not answer in time"):
+            await whole(chat, said(CHARGED.line))
 
 
 @pytest.mark.parametrize(
