@@ -104,6 +104,7 @@ class HealthChip(PushButton):
         column = QVBoxLayout(self.popup)
         column.setContentsMargins(*(theme.px(14),) * 4)
         column.setSpacing(theme.px(6))
+        column.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
         for label in (self._title, self._reason, self._fix):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)

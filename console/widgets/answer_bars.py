@@ -148,14 +148,14 @@ class AnswerBars(QWidget):
         painter.end()
 
     def _paint_filler(self, painter: QPainter, answer: AnswerView, left: float, top: float, ms_px: float) -> None:
-        """Dots from its first sound until the answer's, and what they are before or after them."""
+        """Dots from its first sound until the answer's, and what they are in words."""
         colours = theme.current()
         painter.setFont(theme.font(11, tabular=True))
         metrics = QFontMetricsF(painter.font())
         begin, end = left + answer.filler_ms * ms_px, left + total_ms(answer) * ms_px
-        dots = QPen(colours.text, px(2), Qt.PenStyle.DotLine)
-        painter.setPen(dots)
-        painter.drawLine(QPointF(begin, top), QPointF(max(end, begin + px(4)), top))
+        painter.setPen(QPen(colours.text, px(2), Qt.PenStyle.DotLine))
+        y = top - px(3)
+        painter.drawLine(QPointF(begin, y), QPointF(max(end, begin + px(4)), y))
         painter.setPen(colours.dim)
         word = metrics.elidedText(filler_words(answer), Qt.TextElideMode.ElideRight, self.width() - left)
         painter.drawText(QPointF(left, top + px(FILLER_PX) - metrics.descent() - px(1)), word)

@@ -5,6 +5,7 @@ What is said of a mark beyond its name, after " · ", gives way first; a tooltip
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from console import theme, timeline
 from console.names import told
 from console.theme import px
 from console.timeline import Place
+from console.transcript_model import HIDDEN_KEY, MASK
 
 SHAPE_PX = 9.0
 ROW_PX = 14
@@ -72,7 +74,7 @@ class Mark:
     @property
     def words(self) -> str:
         """All that is said of it."""
-        return f"{timeline.clock_text(self.marker.at_ms)}  {told(self.marker.label, '')}"
+        return f"{timeline.clock_text(self.marker.at_ms)}  {_label(self.marker)}"
 
     def _left(self, x: float) -> float:
         """Where its word begins, with its shape at ``x``."""
@@ -107,7 +109,7 @@ def placed_marks(
     face = theme.font(11)
     metrics = QFontMetricsF(face)
     ordered = sorted(markers, key=lambda marker: marker.at_ms)
-    labels = [told(marker.label, "") for marker in ordered]
+    labels = [_label(marker) for marker in ordered]
     at_px = [to_px(marker.at_ms) for marker in ordered]
     lead, gap = px(SHAPE_PX) + px(5), px(10)
     wanted = [
@@ -131,6 +133,11 @@ def placed_marks(
         free_px[place.row] = (x - width if place.before else x) - gap
         made.append(Mark(marker, at, place, text))
     return made[::-1]
+
+
+def _label(marker: MarkerView) -> str:
+    """What is said of a marker; of hidden keys not even how many."""
+    return told(re.sub(f"{HIDDEN_KEY}+", MASK, marker.label), "")
 
 
 def _name(label: str) -> str:

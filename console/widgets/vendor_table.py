@@ -51,6 +51,7 @@ class VendorTable(QWidget):
             words = self.tr("Nothing used yet.") if whose else self.tr("No call is selected.")
             column.addWidget(_label(words, "dim"))
         self._column.replaceWidget(self._body, body)
+        body.show()
         self._body.hide()
         self._body.deleteLater()
         self._body = body

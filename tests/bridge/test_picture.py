@@ -7,6 +7,7 @@ import pytest
 from bridge import call as calls
 from bridge import control, picture
 from bridge.control import Floor, MarkerKind, Party, Phase, ToolState, ToolView, TurnKind, TurnState, Verb
+from bridge.engines import Step
 from bridge.picture import CALL, Key, Picture
 
 LOUD = b"\x00" * 160
@@ -194,6 +195,33 @@ def test_the_wait_for_an_answer_is_told_in_stages_that_add_up() -> None:
     )
     seen.first_heard("a1", 2040)
     assert len(seen.answers) == 1
+
+
+def test_the_steps_of_an_answer_are_told_for_it_and_for_each_vendor() -> None:
+    seen = live()
+    timed: list[tuple[str, str, float]] = []
+    seen.timed = lambda vendor, step, ms: timed.append((vendor, step, ms))
+    seen.engine = "cascade"
+    seen.reached(Step.WORDS, "deepgram", 900)
+    seen.filler_heard(950)
+    seen.wait_begins(1000, 1120)
+    seen.reached(Step.WORDS, "deepgram", 1200)
+    seen.reached(Step.WORDS, "deepgram", 1300)
+    seen.reached(Step.TOKEN, "chat", 1600)
+    seen.filler_heard(3300)
+    seen.filler_heard(5600)
+    seen.reached(Step.SOUND, "elevenlabs", 6000)
+    seen.first_audio("item", 6010)
+    seen.first_heard("item", 6100)
+    (answer,) = seen.answers.values()
+    assert (answer.words_ms, answer.token_ms, answer.sound_ms, answer.filler_ms) == (200, 400, 4400, 2300)
+    assert answer.engine == "cascade"
+    assert timed == [
+        ("deepgram", "words", 200),
+        ("chat", "token", 400),
+        ("elevenlabs", "sound", 4400),
+        ("cascade", "answer", 5010),
+    ]
 
 
 def test_nobody_waits_once_the_caller_speaks_again() -> None:

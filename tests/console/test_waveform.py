@@ -255,6 +255,8 @@ def test_a_marks_cause_gives_way_before_its_name(qapp: QApplication) -> None:
     assert words[-1] == label
     assert words[-2] == label
     assert words[:2] == ["barge-in", "barge-in"]
+    keys = MarkerView(call_id=CALL, marker_id="k", at_ms=0, kind=MarkerKind.DTMF, label="keys ••••••")
+    assert placed_marks([keys], int, 1.0, 1, None)[0].words == "00:00  keys ••••"
     swapped = MarkerView(call_id=CALL, marker_id="e", at_ms=0, kind=MarkerKind.ENGINE, label="engine: cascade")
     assert placed_marks([swapped], int, 1.0, 1, None)[0].words == "00:00  engine: Cascade"
 

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import QAccessible, QWindowStateChangeEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QMessageBox
 
 from bridge import control
 from bridge.control import (
@@ -22,6 +22,7 @@ from bridge.control import (
     Party,
     Phase,
     Recording,
+    VendorView,
 )
 from console import theme
 from console.actions import ACTIONS
@@ -568,5 +569,40 @@ def test_a_screen_reader_is_given_names(play: Play) -> None:
         assert interface.text(QAccessible.Text.Name) == "Calls, most urgent first"
         assert app.window.top.filter.accessibleName()
         assert app.window.header.clock.accessibleName().startswith("Call time 03:1")
+
+    play(scene, before=one_call)
+
+
+def test_the_engines_chip_also_tells_how_long_vendors_take_and_what_they_cost(play: Play) -> None:
+    def figures(bridge: FakeBridge) -> None:
+        bridge.put(health(HealthPart.ENGINE, HealthState.GREEN, "gpt-realtime-2.1"))
+        bridge.put_call(live_call("c1", costs_usd={"deepgram": 0.04}))
+        bridge.put_call(live_call("c2", number="+12065550177", started_unix_ms=1_800_000_000_000))
+
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        chip = app.window.top.chips[HealthPart.ENGINE]
+        await shown(app, lambda: chip.isVisible() and app.desk.selected == "c1")
+        chip.click()
+        assert chip.popup.isVisible()
+
+        def words() -> set[str]:
+            return {label.text() for label in chip.popup.findChildren(QLabel) if label.isVisible()}
+
+        assert {"Cost of +1 415 555 0142", "Deepgram", "$0.04"} <= words()
+        timed = VendorView(vendor="cascade", step="answer", p50_ms=780, p95_ms=1420, turns=42)
+        bridge.put(control.VendorTimed(vendor=timed))
+        await shown(app, lambda: {"Cascade", "whole answer", "780 ms", "1.4 s", "42"} <= words())
+        app.desk.select("c2")
+        assert {"Cost of +1 206 555 0177", "Nothing used yet."} <= words()
+        chip.popup.close()
+
+    play(scene, before=figures)
+
+
+def test_a_notice_calls_engines_by_their_names(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        bridge.tell(Notice(text="The AI was lost. The call goes on with cascade."))
+        await shown(app, app.window.notices.isVisible)
+        assert "The call goes on with Cascade." in app.window.notices.words.text()
 
     play(scene, before=one_call)
