@@ -84,8 +84,11 @@ class Crash:
     def _from_slot(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             self._before[0](kind, error, trace)
-            return
-        self.report(error)
+        elif threading.current_thread() is not threading.main_thread():
+            # A sound device's, which may not touch the window.
+            log.error("an error in a thread", exc_info=(kind, error, trace))
+        else:
+            self.report(error)
 
     def _from_thread(self, args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
