@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 UV := $(or $(shell command -v uv),.venv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint types imports pure lock clean ready
+.PHONY: help run test coverage bench lint types imports pure lock clean ready
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/make \1 - \2/p' Makefile
@@ -13,7 +13,10 @@ run: ## open the desk with a rehearsal going; without a display, rehearse one ca
 	@sh .ci/set-up run
 	@.venv/bin/cordboard
 
-test: ready ## run every test, with coverage
+test: ready ## run every test
+	@$(PYTHON) -m pytest
+
+coverage: ready ## run every test, and show what no test runs
 	@$(PYTHON) -m pytest --cov=bridge --cov=console
 
 bench: ready ## measure the bridge under load, the window's painting, taking over, and sound devices
