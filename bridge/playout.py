@@ -118,7 +118,7 @@ class Playout:
             room_ms = at_ms + LEAD_MS - max(self._end_ms, at_ms)
             if room_ms < TOP_UP_MS and room_ms < self._waiting_bytes / BYTES_PER_MS:
                 return pieces, now_ms + TOP_UP_MS - max(room_ms, 0.0)
-            pieces.append(self._send(now_ms, int(room_ms) * BYTES_PER_MS))
+            pieces.append(self._send(now_ms, int(room_ms * BYTES_PER_MS)))
         return pieces, None
 
     def _send(self, now_ms: float, room_bytes: int) -> tuple[str, str]:

@@ -94,6 +94,15 @@ def test_small_pieces_are_joined_once_there_is_a_lead() -> None:
     assert messages < 30
 
 
+def test_a_piece_shorter_than_a_millisecond_leaves_where_there_is_room_for_it() -> None:
+    out = Playout()
+    out.push("a", speech(playout.LEAD_MS))
+    out.due(0)
+    out.push("b", b"\x20\x20")
+    pieces, again_ms = out.due(0.5)
+    assert (sent_ms(pieces), again_ms) == (0.25, None)
+
+
 def test_marks_come_every_few_hundred_ms_and_at_the_end_not_per_piece() -> None:
     out = Playout()
     carrier = Carrier(out)
