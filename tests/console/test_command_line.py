@@ -59,7 +59,7 @@ def test_the_bridges_own_help_is_passed_on() -> None:
         (["rehearse", "--caller", "x.wav", "--calls", "2"], "one call of its own"),
         (["rehearse", "--caller", "x.wav", "--scenario", "billing"], "one call of its own"),
         (["rehearse", "--caller", __file__], "is not a WAV file"),
-        (["rehearse", "--scenario", "opera"], "choose from billing, booking, person, reminder"),
+        (["rehearse", "--scenario", "opera"], "choose from billing, booking, keypad, person, pin, reminder"),
         (["rehearse", "--headless", "--out", f"{__file__}/folder"], "cannot be made"),
         (["dance"], "unrecognized"),
     ],
