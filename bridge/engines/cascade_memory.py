@@ -147,7 +147,8 @@ class Memory:
                     self.note(f'A human colleague said to the caller: "{turn.text}"')
                 case Role.NOTE:
                     self.note(turn.text)
-                case Role.TOOL:
+                case _:
+                    # A tool that was used.
                     self._numbered += 1
                     call = _Call(f"recalled-{self._numbered}", turn.name, turn.arguments or "{}", turn.text)
                     self._add(_Calls([call]))

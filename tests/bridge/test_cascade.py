@@ -29,7 +29,7 @@ from bridge.engines import (
     Used,
     cascade_replies,
 )
-from bridge.engines.cascade import Config
+from bridge.engines.cascade import Cascade, Config
 from bridge.engines.cascade_memory import CUT_OFF, FALSE_INTERRUPTION, STILL_RUNNING
 from bridge.engines.cascade_replies import SET_PACE
 from bridge.engines.chat import Chat, Finished, Piece, Text, ToolCall
@@ -661,3 +661,49 @@ async def test_operators_see_what_the_model_was_asked_and_wrote(desk: Desk) -> N
         (False, "chat.completion"),
     ]
     assert "I was charged twice" in desk.messages[0][2] and "I am so sorry" in desk.messages[1][2]
+
+
+async def test_what_cannot_be_spoken_is_passed_over(desk: Desk) -> None:
+    desk.engine.say("\N{THUMBS UP SIGN}\nWe send it today.", "request")
+    await desk.told(ReplyDone)
+    assert desk.voice.said == ["We send it today."]
+
+
+async def test_a_call_may_cut_while_it_is_handed_sound(desk: Desk) -> None:
+    def hand_over(item_id: str, payload: str) -> None:
+        desk.sound_ms[item_id] = 1
+        desk.engine.cut(item_id, 0, by_caller=False)
+
+    desk.on_speech = hand_over  # type: ignore[method-assign]
+    desk.engine.greet(HELLO)
+    assert (await desk.told(ReplyDone)).status == "cancelled"
+    assert not desk.all(SpeechDone) and len(desk.sound_ms) == 1
+
+
+async def test_words_that_come_after_their_turn_are_no_new_line(desk: Desk) -> None:
+    part = desk.says(CHARGED.line, ends=False)
+    desk.silent(3000)
+    await desk.told(ReplyDone)
+    told = len(desk.all(CallerWords))
+    desk.words.heard(part, CHARGED.line, True)
+    assert len(desk.all(CallerWords)) == told and desk.all(CallerWords)[-1].final
+
+
+async def test_a_turn_that_could_not_be_written_down_is_none(desk: Desk) -> None:
+    desk.words.started("part", 0)
+    desk.words.failed("part", "unclear")
+    assert (desk.all(CallerWords)[-1].text, desk.all(CallerWords)[-1].final) == ("", True)
+    assert not desk.all(ReplyStarted)
+
+
+async def test_it_tells_speech_from_silence_by_itself(model: Model) -> None:
+    desk = Desk(model)
+    desk.engine = Cascade(
+        Config("You answer."), transcriber=desk._transcriber, chat=desk.chat, voice=desk.voice, prices={}
+    )
+    async with at_work(desk):
+        desk.silent(1000)
+        assert not desk.all(CallerStarted)
+        for at in range(0, len(CHARGED.audio), 160):
+            desk.sounds(20, CHARGED.audio[at : at + 160])
+        assert 900 <= desk.all(CallerStarted)[0].at_ms <= 1500
