@@ -127,7 +127,7 @@ class Chat:
             client = await self._ready()
             if self._closed or self._open_until_s > asyncio.get_running_loop().time():
                 return
-            self._opened()
+            self._open_until_s = asyncio.get_running_loop().time() + KEPT_OPEN_S / 2
             # Whatever it answers: the connection is what is wanted.
             async with asyncio.timeout(WARM_S):
                 await client.models.list()
@@ -156,12 +156,15 @@ class Chat:
         try:
             async with asyncio.timeout(self._patience_s) as deadline:
                 stream = await self._create(client, messages, wanted)
+            whole = False
             try:
                 async with aclosing(_pieces(stream, deadline.when() or 0.0, self._patience_s)) as pieces:
                     async for piece in pieces:
                         yield piece
-                self._opened()
+                whole = True
             finally:
+                # A connection is kept only when its answer was read to the end.
+                self._open_until_s = asyncio.get_running_loop().time() + KEPT_OPEN_S / 2 if whole else 0.0
                 await stream.close()
         except TimeoutError as error:
             raise ChatFailed(f"{self._who} did not answer in time. It may pass; try again.", fatal=False) from error
@@ -200,9 +203,6 @@ class Chat:
         return openai.AsyncOpenAI(
             base_url=self._base_url, api_key=self._api_key, timeout=timeout, max_retries=0, http_client=http
         )
-
-    def _opened(self) -> None:
-        self._open_until_s = asyncio.get_running_loop().time() + KEPT_OPEN_S / 2
 
     async def _create(
         self, client: openai.AsyncOpenAI, messages: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]

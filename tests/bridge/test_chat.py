@@ -102,10 +102,21 @@ async def test_leaving_before_the_first_word_closes_the_stream(model: Model, cha
     await model.until(lambda: model.chat.requests[0].left)
 
 
-async def test_a_warm_connection_is_used_again(model: Model, chat: Chat) -> None:
+async def test_a_connection_is_made_ahead_when_none_is_left(
+    model: Model, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await chat.warm()
+    client = await chat._ready()
+    asked: list[str] = []
+    monkeypatch.setattr(client.models, "list", lambda: asked.append("models") or asyncio.sleep(0))
     await chat.warm()
     assert words(await whole(chat, said(CHARGED.line))) == CHARGED.says
+    await chat.warm()
+    assert asked == []
+    async with aclosing(chat.ask(said(CHARGED.line))) as pieces:
+        await anext(pieces)
+    await chat.warm()
+    assert asked == ["models"]
 
 
 async def test_warming_never_fails(chat: Chat) -> None:
