@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.control import Party
 from bridge.engines import (
     CallerStarted,
     CallerStopped,
@@ -36,6 +37,7 @@ from bridge.engines.chat import Chat, Finished, Piece, Text, ToolCall
 from bridge.engines.speech import VoiceFailed
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Faults, Model
+from bridge.transcript import Transcript
 from tests.bridge.cascade_parts import KEY, MS_PER_CHAR, Desk, at_work
 
 BILLING = scenario.load("billing")
@@ -707,3 +709,31 @@ async def test_it_tells_speech_from_silence_by_itself(model: Model) -> None:
         for at in range(0, len(CHARGED.audio), 160):
             desk.sounds(20, CHARGED.audio[at : at + 160])
         assert 900 <= desk.all(CallerStarted)[0].at_ms <= 1500
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_is_remembered_is_what_the_transcript_shows(desk: Desk, whole: bool) -> None:
+    text = "Hello, this is Northgate. We send it back today. You will see it in five working days, or sooner."
+    if not whole:
+        desk.voice.holds = lambda spoken: "working" in spoken
+    for number, heard_ms in enumerate(range(0, len(text) * MS_PER_CHAR, 230), 1):
+        transcript = Transcript("call")
+        desk.events.clear()
+        desk.engine.say(text, f"request-{number}")
+        await desk.until(lambda: bool(desk.all(ReplyDone)) if whole else desk.all(ReplyWords)[-1:] != [])
+        await desk.until(lambda: whole or "".join(event.delta for event in desk.all(ReplyWords)).endswith("today. "))
+        item_id = desk.all(ReplyWords)[0].item_id
+        made_ms = round(desk.sound_ms[item_id])
+        for event in desk.all(ReplyWords):
+            transcript.reply_words(item_id, event.delta, 0)
+        transcript.speech_received(item_id, made_ms * 8, 0)
+        if whole:
+            transcript.reply_words_done(item_id, desk.all(ReplyWordsDone)[0].text, 0)
+            transcript.speech_done(item_id)
+        transcript.heard(item_id, 0, min(heard_ms, made_ms) * 8)
+        transcript.cut(item_id, Party.OPERATOR)
+        desk.engine.cut(item_id, min(heard_ms, made_ms), by_caller=False)
+        remembered = desk.engine._memory.messages()[-1]
+        shown = [words for _, words in transcript.conversation()]
+        assert shown == ([remembered["content"]] if remembered["role"] == "assistant" else [])
+        desk.engine.tell("Next.")
