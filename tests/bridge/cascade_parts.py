@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -75,7 +75,7 @@ class ScriptedVoice:
     async def warm(self) -> None:
         return
 
-    async def speak(self, text: str) -> AsyncIterator[bytes]:
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.said.append(text)
         whole = b"\x10" * (len(text) * MS_PER_CHAR * 8)
         due = next((fault for fault in self.fails if fault[0] in text), None)
