@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import openai
 
 CONNECT_S = 2.0
-PATIENCE_S = 4.0
+PATIENCE_S = 3.0
 """Longest until the first piece of a reply, and the next one: a caller waits in silence."""
 
 WARM_S = 2.0
