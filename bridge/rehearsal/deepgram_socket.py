@@ -160,8 +160,10 @@ class Socket(ABC):
             case WSMsgType.BINARY:
                 self.is_alive()
                 self.heard_bytes += len(message.data)
+                self.model.tap.came("deepgram", message.data)
                 await self.hear(message.data)
             case WSMsgType.TEXT:
+                self.model.tap.came("deepgram", message.data)
                 try:
                     read = self._read(message.data)
                 except Unreadable as why:
@@ -204,6 +206,7 @@ class Socket(ABC):
     async def _say(self, name: str, data: bytes | str) -> None:
         faults = self.model.faults
         self.sent[name] += 1
+        self.model.tap.leaves("deepgram", data)
         try:
             await (self._ws.send_bytes(data) if isinstance(data, bytes) else self._ws.send_str(data))
             for text in faults.deepgram_inject if name == faults.deepgram_inject_after else ():

@@ -136,7 +136,9 @@ class ElevenLabs:
         if refused := self._refused(request):
             return refused
         try:
-            asked = _clip_decoder.decode(await request.read())
+            body = await request.read()
+            self._model.tap.came("elevenlabs", body)
+            asked = _clip_decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refusal(422, "invalid_parameters", str(error))
         if voice not in VOICES:
@@ -167,6 +169,7 @@ class ElevenLabs:
         await response.prepare(request)
         for at in range(0, len(spoken), _PIECE_MS * BYTES_PER_MS):
             piece = spoken[at : at + _PIECE_MS * BYTES_PER_MS]
+            self._model.tap.leaves("elevenlabs", piece)
             await response.write(piece)
             self.sent_pieces += 1
             self._model.noted()
@@ -256,6 +259,7 @@ class _Socket:
                 raise Refused("input_timeout_exceeded", text) from None
             if received.type is not WSMsgType.TEXT:
                 return
+            self._model.tap.came("elevenlabs", received.data)
             try:
                 message = _decoder.decode(received.data)
             except msgspec.DecodeError as error:
@@ -346,7 +350,9 @@ class _Socket:
 
     async def _send(self, message: dict[str, Any]) -> None:
         try:
-            await self._ws.send_str(msgspec.json.encode(message).decode())
+            text = msgspec.json.encode(message).decode()
+            self._model.tap.leaves("elevenlabs", text)
+            await self._ws.send_str(text)
         except ConnectionError:
             self._service.cut_short += bool(self._contexts)
             self._contexts.clear()

@@ -30,6 +30,7 @@ from bridge.rehearsal.model_chat import Completions
 from bridge.rehearsal.model_chat_wire import MODELS as CHAT_MODELS
 from bridge.rehearsal.model_session import Session
 from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS, Refused
+from bridge.rehearsal.tap import Tap
 from bridge.rehearsal.voice import Voice
 
 log = logging.getLogger("cordboard.rehearsal")
@@ -145,6 +146,7 @@ class Model:
         self.stt_delay_ms, self.aura_delay_ms = stt_delay_ms, aura_delay_ms
         self.expires_s = expires_s
         self.faults = Faults()
+        self.tap = Tap()
         self.replies = [reply for name in scenario.names() for reply in scenario.load(name).replies]
         self.lines = Lines(self.replies)
         self.voice = Voice(speech_path)
@@ -221,7 +223,9 @@ class Model:
         if refused := self._refused(request, self.faults.speech_status):
             return refused
         try:
-            asked = speech.decode_asked(await request.read())
+            body = await request.read()
+            self.tap.came("speech", body)
+            asked = speech.decode_asked(body)
             sound = await self.voice.really_speak(asked.input)
         except Refused as wrong:
             return _refusal(404 if wrong.code == "model_not_found" else 400, wrong.code, wrong.message, wrong.param)
@@ -233,7 +237,7 @@ class Model:
         self.noted()
         try:
             await asyncio.sleep(self.faults.speech_delay_ms / 1000)
-            response = await speech.answer(request, asked, sound, self.faults.speech_pace)
+            response = await speech.answer(request, asked, sound, self.faults.speech_pace, self.tap)
         except (ConnectionError, asyncio.CancelledError):
             self.speech_cut_short += 1
             self.noted()

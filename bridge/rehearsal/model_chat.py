@@ -191,6 +191,7 @@ class Completions:
     async def answer(self, web_request: web.Request, faults: Faults | None) -> web.StreamResponse:
         """The reply, as it comes. Raises Refused."""
         body = await web_request.read()
+        self.model.tap.came("chat", body)
         try:
             asked = wire.decode_asked(body, faults.chat_refuses if faults else ())
         except Refused as refused:
@@ -335,4 +336,6 @@ class _Stream:
         return message | {"usage": usage} if self._usage else message
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._response.write(b"data: " + _encode(message) + b"\n\n")
+        data = _encode(message)
+        self._desk.model.tap.leaves("chat", data)
+        await self._response.write(b"data: " + data + b"\n\n")

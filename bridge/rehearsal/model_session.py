@@ -103,6 +103,7 @@ class Session:
     async def _receive(self, message: WSMessage) -> None:
         match message.type:
             case WSMsgType.TEXT:
+                self.model.tap.came("openai", message.data)
                 await self._obey(message.data)
             case WSMsgType.PING:
                 await self._ws.pong(message.data)
@@ -177,6 +178,7 @@ class Session:
                 self.start(self.leave(code, "fault"))
 
     async def _send(self, text: str) -> None:
+        self.model.tap.leaves("openai", text)
         try:
             await self._ws.send_str(text)
         except ConnectionError:

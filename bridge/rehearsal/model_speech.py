@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from bridge.audio import decode
 from bridge.rehearsal.model_wire import Refused, Shape, explained
+from bridge.rehearsal.tap import Tap
 from bridge.wav import TELEPHONE_HZ
 
 RATE_HZ = 24_000
@@ -68,7 +69,7 @@ def decode_asked(body: bytes) -> Asked:
     return asked
 
 
-async def answer(request: web.Request, asked: Asked, mulaw: bytes, pace: float) -> web.StreamResponse:
+async def answer(request: web.Request, asked: Asked, mulaw: bytes, pace: float, tap: Tap) -> web.StreamResponse:
     """The sound in pieces, as the real one sends it. pace: how many times faster than real time, 0 at once."""
     body = bytearray()
     if asked.response_format == "wav":
@@ -83,6 +84,7 @@ async def answer(request: web.Request, asked: Asked, mulaw: bytes, pace: float) 
     for at in range(0, len(samples), _SAMPLES):
         body += _raised(samples[at : at + _SAMPLES], samples[min(at + _SAMPLES, len(samples) - 1)])
         piece = body[: len(body) - 1 + len(body) % 2]
+        tap.leaves("speech", bytes(piece))
         await response.write(piece)
         del body[: len(piece)]
         if pace:

@@ -15,7 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace as with_
+
 from bridge.__main__ import new_runner
+from bridge.profiles import CascadeProfile, Profiles
 from bridge.service import open_bridge
 from bridge.settings import Settings
 from tests.benchmarks.pinning import pin
@@ -33,12 +37,12 @@ class Elsewhere:
         raise NotImplementedError
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, profiles: Profiles) -> None:
     """Run until told to end."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     elsewhere = Elsewhere()
-    async with open_bridge(settings, elsewhere) as bridge:
+    async with open_bridge(settings, elsewhere, profiles) as bridge:
         told = {"voice_url": elsewhere.voice_url, "control_url": bridge.control_url, "token": bridge.token}
         print(json.dumps(told), flush=True)
         await over.wait()
@@ -49,6 +53,8 @@ if __name__ == "__main__":
     for name in ("--account-sid", "--auth-token", "--api-url", "--ai-url", "--home"):
         parser.add_argument(name, required=True)
     parser.add_argument("--core", type=int, default=-1)
+    parser.add_argument("--engine", default="openai", help="that answers, with no other to follow")
+    parser.add_argument("--cascade", default="{}", help="who listens and speaks in one, as JSON")
     given = parser.parse_args()
     pin(given.core)
     settings = Settings(home=Path(given.home)).with_rehearsal(
@@ -59,5 +65,7 @@ if __name__ == "__main__":
         api_key="sk-benchmark",
         model_url=given.ai_url,
     )
+    cascade = msgspec.json.decode(given.cascade, type=CascadeProfile)
+    profiles = Profiles([with_(one, engine=given.engine, then=(), cascade=cascade) for one in Profiles.load()])
     with new_runner() as runner:
-        runner.run(serve(replace(settings, max_calls=1000)))
+        runner.run(serve(replace(settings, max_calls=1000), profiles))

@@ -122,7 +122,7 @@ def _begin(socket: Socket, call: Call, call_sid: str, parameters: dict[str, str]
 @asynccontextmanager
 async def open_relay(load: Load, core: int) -> AsyncIterator[Subject]:
     """The minimal relay on this core."""
-    async with _child("minimal_relay", "--ai-url", load.ai_url, core=core) as (process, told):
+    async with child("minimal_relay", "--ai-url", load.ai_url, core=core) as (process, told):
         yield RelaySubject(process, told)
 
 
@@ -139,7 +139,7 @@ async def open_bridge(load: Load, core: int) -> AsyncIterator[Subject]:
             arguments = ("--ai-url", load.ai_url, "--api-url", api_url, "--home", home)
             account = ("--account-sid", ACCOUNT_SID, "--auth-token", token)
             async with (
-                _child("bridge_process", *arguments, *account, core=core) as (process, told),
+                child("bridge_process", *arguments, *account, core=core) as (process, told),
                 aiohttp.ClientSession() as http,
             ):
                 yield BridgeSubject(process, told, http, token)
@@ -159,7 +159,8 @@ def _rest() -> web.Application:
 
 
 @asynccontextmanager
-async def _child(module: str, *arguments: str, core: int) -> AsyncIterator[tuple[psutil.Process, dict[str, Any]]]:
+async def child(module: str, *arguments: str, core: int) -> AsyncIterator[tuple[psutil.Process, dict[str, Any]]]:
+    """A module of the benchmarks as a process, and what it said when it was ready."""
     with tempfile.TemporaryFile() as complaints:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", f"tests.benchmarks.{module}", *arguments, "--core", str(core)),

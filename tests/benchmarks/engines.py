@@ -1,0 +1,236 @@
+"""What Cordboard adds to the time its vendors take: ``python -m tests.benchmarks.engines``.
+
+For each engine a bridge in a process of its own, with a telephone company and vendors of its own (the rehearsal's,
+over real sockets, with their usual delays), all at the same time. A caller says a short line whenever the last
+answer is over. Measured is the time from the last sound of the line, as it leaves the telephone company, to the
+first sound of the answer, as it comes back to it; from that is taken what the vendors took themselves: the
+listener's silence and delay, the model until the first words to be spoken were complete, the voice until its first
+sound. What is left is Cordboard's. Where the cascade itself judges that a turn is over (with a transcriber that does
+not), its 200 ms of silence are told apart, as ``waits``.
+
+Beside them a naive cascade, which does one thing after the other, with the same vendors and delays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+import random
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import median
+
+import uvloop
+
+from bridge.rehearsal import scenario
+from bridge.rehearsal.carrier import Company
+from bridge.rehearsal.ear import Lines
+from bridge.rehearsal.line import Line
+from bridge.rehearsal.model import Model
+from bridge.rehearsal.scenario import CallerStep, Reply, Scenario, Wait
+from tests.benchmarks.pinning import pin
+from tests.benchmarks.subjects import ACCOUNT_SID, child
+from tests.benchmarks.timed_turns import LineTap, Times, VendorsTap, times
+
+TURNS = 60
+NUMBER = "+16285550100"
+KEY = "sk-benchmark"
+GREETING_MS = 700
+QUIET_MS = (600, 900)
+"""How long an answer must have been over before the caller speaks."""
+
+OTHERS_SETTLE_S = 40.0
+"""Until callers who say nothing have been asked twice whether they are there."""
+
+SAYS = {
+    "That is great. Thank you, and goodbye.": "Of course. Let me see what is free.",
+    "I would like to talk to somebody about that, please.": "I understand. Let me have a look.",
+    "Lovely. Oh, one more thing. Is there anywhere to park?": "I am so sorry about that. Let me have a look.",
+}
+"""The caller's lines, and what is answered. After such ends of a sentence nobody waits for more of it."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured. aim_ms: at most so much may be added, at p95. speaker: "" when there is no cascade."""
+
+    name: str
+    module: str = "bridge_process"
+    transcriber: str = ""
+    speaker: str = ""
+    aim_ms: float | None = 60.0
+
+    def arguments(self, ai_url: str, api_url: str, token: str, home: str) -> list[str]:
+        """For its process."""
+        if self.module == "naive_cascade":
+            return ["--ai-url", ai_url, "--api-key", KEY]
+        where = ["--ai-url", ai_url, "--api-url", api_url, "--home", home]
+        given = [*where, "--account-sid", ACCOUNT_SID, "--auth-token", token]
+        if not self.speaker:
+            return given
+        who = {"transcriber": self.transcriber, "speaker": self.speaker}
+        return [*given, "--engine", "cascade", "--cascade", json.dumps(who)]
+
+
+def _cascade(transcriber: str, speaker: str) -> Subject:
+    return Subject(f"cascade: {transcriber}, {speaker}", transcriber=transcriber, speaker=speaker)
+
+
+SUBJECTS = (
+    Subject("OpenAI Realtime", aim_ms=25.0),
+    _cascade("deepgram", "elevenlabs"),
+    _cascade("flux", "deepgram"),
+    _cascade("flux", "elevenlabs"),
+    _cascade("openai", "openai"),
+    _cascade("deepgram", "realtime"),
+    Subject("naive: deepgram, elevenlabs", module="naive_cascade", aim_ms=None),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One subject's answers. lost: turns that were not answered, or not by the ways that are known."""
+
+    subject: Subject
+    answers: tuple[Times, ...]
+    lost: int
+
+    def spread(self, part: str) -> tuple[float, float]:
+        """p50 and p95 of one of the fields of `Times`."""
+        values = sorted(getattr(one, part) for one in self.answers)
+        return (median(values), values[min(len(values) - 1, int(len(values) * 0.95))]) if values else (0.0, 0.0)
+
+    @property
+    def missed(self) -> bool:
+        """Whether the aim was missed."""
+        aim_ms = self.subject.aim_ms
+        return aim_ms is not None and (not self.answers or self.lost > 0 or self.spread("added")[1] > aim_ms)
+
+
+async def measure(subject: Subject, company: Company, tap: LineTap, turns: int, calls: int, seed: int) -> Result:
+    """A call with so many turns, and so many calls beside it."""
+    for _ in range(calls):
+        await company.place_call(_caller(()))
+    if calls:
+        await asyncio.sleep(OTHERS_SETTLE_S)
+    line = await company.place_call(_caller(_steps(subject, turns, random.Random(seed))), tap=tap)
+    await _until_answered(line, tap, turns)
+    answers = [answer for turn in tap.turns if (answer := times(turn))]
+    return Result(subject, tuple(answers), turns - len(answers))
+
+
+@asynccontextmanager
+async def _opened(subject: Subject, tap: LineTap, core: int, seed: int) -> AsyncIterator[Company]:
+    token = secrets.token_hex(16)
+    with tempfile.TemporaryDirectory(prefix="cordboard-bench-") as home:
+        model = Model(api_key=KEY, seed=seed)
+        model.replies = [Reply(line, _said(line).audio, says) for line, says in SAYS.items()]
+        model.lines = Lines(model.replies)
+        model.tap = VendorsTap(tap)
+        async with (
+            model,
+            Company(ACCOUNT_SID, token, (NUMBER,), ring_ms=0, say_ms_per_char=0) as company,
+            child(subject.module, *subject.arguments(model.url, company.api_url, token, home), core=core) as (_, told),
+        ):
+            company.point(told["voice_url"])
+            yield company
+
+
+async def _until_answered(line: Line, tap: LineTap, turns: int) -> None:
+    def answered(line: Line) -> bool:
+        return len(tap.turns) == turns and tap.unanswered is None
+
+    async with asyncio.timeout(30 + 30 * turns):
+        await line.until(answered)
+    await line.close()
+
+
+def _said(text: str) -> CallerStep:
+    return next(step for name in scenario.names() for step in scenario.load(name).steps if step.text == text)
+
+
+def _steps(subject: Subject, turns: int, chance: random.Random) -> tuple[CallerStep, ...]:
+    steps = []
+    for number in range(turns):
+        said = _said(list(SAYS)[number % len(SAYS)])
+        greets = subject.module != "naive_cascade"
+        first = CallerStep(Wait.REPLY_END if greets else Wait.PAUSE, GREETING_MS, said.audio, said.text)
+        later = CallerStep(Wait.REPLY_END, chance.randint(*QUIET_MS), said.audio, said.text)
+        # So that not every turn ends at the same place in a frame of the listener's.
+        steps.append(later if number else first)
+    return tuple(steps)
+
+
+def _caller(steps: tuple[CallerStep, ...]) -> Scenario:
+    return Scenario("benchmark", "A caller", "inbound", "+14155550123", NUMBER, ("", "", "US"), steps)
+
+
+HEAD = (
+    f"     {'p50 / p95, ms':28} {'turns':>5}  {'whole':>13} {'vendors':>13} {'waits':>11} {'ADDED':>13} {'aim':>4}   "
+    f"{'way in':>11} {'to the model':>13} {'to the voice':>13} {'way out':>11}"
+)
+
+
+def row(result: Result) -> str:
+    """One line of the table."""
+    shown = {one.name: "{:.0f} / {:.0f}".format(*result.spread(one.name)) for one in fields(Times)}
+    for name in ("added", "way_in", "to_chat", "to_voice", "way_out"):
+        shown[name] = "{:.1f} / {:.1f}".format(*result.spread(name))
+    aim_ms = result.subject.aim_ms
+    verdict = "    " if aim_ms is None else "MISS" if result.missed else "ok  "
+    lost = f"  not answered: {result.lost}" if result.lost else ""
+    return (
+        f"{verdict} {result.subject.name:28} {len(result.answers):5}  {shown['whole']:>13} {shown['vendors']:>13} "
+        f"{shown['waited']:>11} {shown['added']:>13} {'' if aim_ms is None else f'{aim_ms:.0f}':>4}   "
+        f"{shown['way_in']:>11} {shown['to_chat']:>13} {shown['to_voice']:>13} {shown['way_out']:>11}{lost}"
+    )
+
+
+async def measure_all(subjects: tuple[Subject, ...], turns: int, calls: int, core: int) -> list[Result]:
+    """All subjects at the same time, once all are there."""
+    async with AsyncExitStack() as stack:
+        measuring = []
+        for seed, subject in enumerate(subjects, 1):
+            tap = LineTap()
+            company = await stack.enter_async_context(_opened(subject, tap, core, seed))
+            measuring.append(measure(subject, company, tap, turns, calls, seed))
+        return list(await asyncio.gather(*measuring))
+
+
+def main() -> int:
+    """Measure, print, and write the figures down; 1 when an aim was missed."""
+    parser = argparse.ArgumentParser(description="Measure what the bridge adds to its vendors' time.")
+    parser.add_argument("--turns", type=int, default=TURNS, help=f"with each engine (default {TURNS})")
+    parser.add_argument("--calls", type=int, default=0, help="silent ones beside, in each bridge (default 0)")
+    parser.add_argument("--only", default="", help="subjects whose name holds this")
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir(), "cordboard-bench-engines.json"))
+    given = parser.parse_args()
+    subjects = tuple(subject for subject in SUBJECTS if given.only in subject.name)
+    pinned = pin(1)
+    print(f"{platform.platform()}, Python {platform.python_version()}, ", end="")
+    print("bridges on core 0, all else on core 1" if pinned else "not pinned: all share the cores", end="")
+    print(f"; {given.turns} turns with each engine, {given.calls} silent calls beside")
+    gc.disable()
+    results = uvloop.run(measure_all(subjects, given.turns, given.calls, 0 if pinned else -1))
+    print(HEAD)
+    for result in results:
+        print(row(result))
+    print("     whole = vendors + waits + added. waits: silence after which the cascade asks for a turn's words itself")
+    print(f"     load average {os.getloadavg()[0]:.1f}")
+    told = {result.subject.name: [asdict(one) for one in result.answers] for result in results}
+    given.json.write_text(json.dumps(told, indent=1))
+    print(f"all figures: {given.json}")
+    return int(any(result.missed for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
