@@ -42,7 +42,7 @@ class AI:
         """The caller's last turn, while its words are not known."""
 
         self._again = ""
-        self._filler = Filler(live)
+        self.filler = Filler(live)
 
     @property
     def is_speaking(self) -> bool:
@@ -161,10 +161,6 @@ class AI:
                 self._live.picture.transcript.speech_received(item_id, count, round(self._live.now_ms()))
                 self._received[item_id] = 0
 
-    def fill_silence(self) -> None:
-        """A caller who waits hears that somebody is there."""
-        self._filler.watch()
-
     def watch(self) -> None:
         """A caller who waits long for an answer needs a person."""
         live = self._live
@@ -185,8 +181,8 @@ class AI:
             return
         if item_id not in self._received:
             self._item_begins(item_id)
-        if self._filler.is_playing:
-            self._filler.stop()
+        if self.filler.is_playing:
+            self.filler.stop()
         if not self._received[item_id]:
             live.picture.first_audio(item_id, live.now_ms())
         self._received[item_id] += len(audio)

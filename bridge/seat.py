@@ -122,8 +122,7 @@ class Seat:
     def watch(self) -> None:
         """Successors take the seat, sessions are rolled over, and what was to happen in quiet happens."""
         live, now_ms = self._live, self._live.now_ms()
-        quiet = self._is_quiet()
-        if self._hang_up is not None and quiet:
+        if self._hang_up is not None and self._is_quiet():
             why, self._hang_up = self._hang_up, None
             live.apply(calls.HangUp(Party.AI, why))
         if self._ring_over_ms is not None and now_ms > self._ring_over_ms:
@@ -132,7 +131,7 @@ class Seat:
         coming = self._coming
         if coming is not None and coming.is_ready:
             overdue = coming.wanted_ms is not None and now_ms - coming.wanted_ms > SWAP_PATIENCE_MS
-            if quiet or overdue:
+            if overdue or self._is_quiet():
                 self._change_over(coming)
         elif coming is None and self._roll_ms is not None and now_ms > self._roll_ms:
             self._roll_ms = None

@@ -296,7 +296,7 @@ class Session:
         if self.live.line is not None:
             self.live.line.advance()
             self._operator.keep_on_hold()
-        self._ai.fill_silence()
+        self._ai.filler.watch()
         self._seat.watch()
         self.picture.tell(("peaks", ""))
         self._caller.watch()

@@ -128,7 +128,7 @@ def rehearse(words: list[str]) -> int:
     parser.add_argument(
         "--calls", type=int, metavar="N", help="how many, like a small day (default: 1, or 3 in a window)"
     )
-    parser.add_argument("--scenario", default="", metavar="NAME", help="billing, booking, keypad, person, pin or reminder")
+    parser.add_argument("--scenario", default="", metavar="NAME", help=", ".join(scenarios()))
     parser.add_argument("--caller", type=Path, metavar="FILE.wav", help="one caller who speaks this recording")
     parser.add_argument("--headless", action="store_true", help="without a visible window; ends by itself")
     parser.add_argument(

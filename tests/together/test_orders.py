@@ -15,6 +15,7 @@ from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, Recording, ToolState, TurnKind, TurnState, TurnView
 from bridge.engines.speech import VoiceFailed
 from bridge.house import ToolResult
+from bridge.rehearsal.model import Faults
 from bridge.rehearsal.model_session import Session as ModelSession
 
 from .desk import Desk
@@ -195,6 +196,7 @@ async def test_who_has_the_floor_because_the_ai_was_lost_on_hold_does_not_hear_t
         call_id = await live(desk)
         await speaking(desk)
         assert await desk.do(control.Hold, call_id=call_id, held=True) == ""
+        house.model.faults = Faults(refuse_status=401)
         await house.ai.leave(1011, "gone")
         await desk.until(lambda store: "AI is gone" in str(desk.call().view.why_not))
         assert await desk.do(control.Hold, call_id=call_id, held=False) == ""
