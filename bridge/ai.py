@@ -227,6 +227,10 @@ class AI:
             case engines.CallerWords(item_id=item_id, text=text, final=final):
                 picture.lines(transcript.words(Party.CALLER, item_id, text, final, now_ms))
                 if final:
+                    if item_id == self._caller_turn:
+                        # A false alarm: nothing is to be answered, so no end of it is told.
+                        self._caller_turn, picture.caller_speaking = "", False
+                        picture.changed()
                     self._unwritten = ""
                     picture.caller_said(text)
             case engines.CallerWordsFailed(item_id=item_id):

@@ -337,7 +337,8 @@ class Picture:
                 vendor, at_ms = wait.steps[step]
                 times[f"{step}_ms"] = max(0, round(at_ms - since_ms))
                 self.timed(vendor, step, max(0.0, at_ms - since_ms))
-                since_ms = at_ms
+                # What was thought ahead may be told with earlier times.
+                since_ms = max(since_ms, at_ms)
         return times
 
     def running_tools(self) -> list[ToolView]:

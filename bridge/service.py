@@ -154,6 +154,7 @@ async def open_bridge(
         if rehearsal is not None:
             switchboard.rehearse = lambda scenario: rehearsal.call(scenario=scenario)
         _first_health(switchboard, settings)
+        work.spawn(catalogue.warm(profiles))
         for why in filter(None, map(catalogue.turns_away, profiles)):
             switchboard.notice(why, "")
         for view in journal.unfinished():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -176,7 +176,8 @@ class Catalogue:
             case "deepgram":
                 # Deepgram's voices are models of theirs.
                 model = voice or model
-                return DeepgramVoice(api_key=settings.deepgram_api_key, base_url=settings.deepgram_url, model=model)
+                key, base_url = settings.deepgram_api_key, settings.deepgram_url
+                return DeepgramVoice(api_key=key, base_url=base_url, model=model, limit_s=PATIENCE_S)
             case "realtime":
                 return RealtimeVoice(
                     api_key=key,
@@ -191,6 +192,12 @@ class Catalogue:
                     model=model or settings.openai_speech_model,
                     voice=voice or settings.openai_speech_voice,
                 )
+
+    async def warm(self, profiles: Iterable[Profile]) -> None:
+        """Load what takes a second, where a call would wait for it."""
+        for profile in profiles:
+            if profile.engine == "cascade":
+                await self._chat(profile.cascade).warm()
 
     async def close(self) -> None:
         """Let go of what calls share."""
