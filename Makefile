@@ -19,8 +19,9 @@ test: ready ## run every test
 coverage: ready ## run every test, and show what no test runs
 	@$(PYTHON) -m pytest --cov=bridge --cov=console
 
-bench: ready ## measure the bridge under load, the window's painting, taking over, and sound devices
+bench: ready ## measure the bridge under load, what it adds to its engines, the window's painting, taking over, and sound devices
 	@$(PYTHON) -m tests.benchmarks.bridge
+	@$(PYTHON) -m tests.benchmarks.engines
 	@$(PYTHON) -m tests.benchmarks.console
 	@$(PYTHON) -m tests.benchmarks.take_over
 	@$(PYTHON) -m tests.benchmarks.sound

@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import random
+import re
 import secrets
 import sys
 import tempfile
@@ -31,11 +32,13 @@ from statistics import median
 
 import uvloop
 
+from bridge.audio import FRAME_BYTES, FRAME_MS, peak
 from bridge.rehearsal import scenario
+from bridge.rehearsal.caller import LOUD
 from bridge.rehearsal.carrier import Company
 from bridge.rehearsal.ear import Lines
 from bridge.rehearsal.line import Line
-from bridge.rehearsal.model import Model
+from bridge.rehearsal.model import Faults, Model
 from bridge.rehearsal.scenario import CallerStep, Reply, Scenario, Wait
 from tests.benchmarks.pinning import pin
 from tests.benchmarks.subjects import ACCOUNT_SID, child
@@ -44,19 +47,30 @@ from tests.benchmarks.timed_turns import LineTap, Times, VendorsTap, times
 TURNS = 60
 NUMBER = "+16285550100"
 KEY = "sk-benchmark"
-GREETING_MS = 700
-QUIET_MS = (600, 900)
+GREETING_MS = 1200
+BETWEEN_FRAMES = 7
+"""Quiet frames between two sentences; there are fewer within one."""
+
+SPEECH_DELAY_MS = 200
+"""Until the first sound of OpenAI's speech by HTTP; all others have delays of their own."""
+
+QUIET_MS = (400, 600)
 """How long an answer must have been over before the caller speaks."""
 
+SETTLE_S = 3.0
 OTHERS_SETTLE_S = 40.0
 """Until callers who say nothing have been asked twice whether they are there."""
 
 SAYS = {
-    "That is great. Thank you, and goodbye.": "Of course. Let me see what is free.",
-    "I would like to talk to somebody about that, please.": "I understand. Let me have a look.",
-    "Lovely. Oh, one more thing. Is there anywhere to park?": "I am so sorry about that. Let me have a look.",
+    ("That is great. Thank you, and goodbye.", "Thank you, and goodbye."): "Of course. Let me see what is free.",
+    ("All right. Please do call me back. Thank you.", "Please do call me back. Thank you."): (
+        "I understand. Let me have a look."
+    ),
 }
-"""The caller's lines, and what is answered. After such ends of a sentence nobody waits for more of it."""
+"""Clips with the ends of them that are the caller's lines, and what is answered.
+
+After such ends of a sentence nobody waits for more of it.
+"""
 
 
 @dataclass(frozen=True)
@@ -98,10 +112,15 @@ SUBJECTS = (
 
 @dataclass(frozen=True)
 class Result:
-    """One subject's answers. lost: turns that were not answered, or not by the ways that are known."""
+    """One subject's answers.
+
+    early: answers that were begun before the listener's last word, since it was too long in coming; they are in no
+    figure. lost: turns that were not answered.
+    """
 
     subject: Subject
     answers: tuple[Times, ...]
+    early: int
     lost: int
 
     def spread(self, part: str) -> tuple[float, float]:
@@ -125,7 +144,8 @@ async def measure(subject: Subject, company: Company, tap: LineTap, turns: int, 
     line = await company.place_call(_caller(_steps(subject, turns, random.Random(seed))), tap=tap)
     await _until_answered(line, tap, turns)
     answers = [answer for turn in tap.turns if (answer := times(turn))]
-    return Result(subject, tuple(answers), turns - len(answers))
+    early = sum(turn.is_early for turn in tap.turns)
+    return Result(subject, tuple(answers), early, turns - len(answers) - early)
 
 
 @asynccontextmanager
@@ -133,8 +153,9 @@ async def _opened(subject: Subject, tap: LineTap, core: int, seed: int) -> Async
     token = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="cordboard-bench-") as home:
         model = Model(api_key=KEY, seed=seed)
-        model.replies = [Reply(line, _said(line).audio, says) for line, says in SAYS.items()]
+        model.replies = [Reply(line, _said(clip, line), says) for (clip, line), says in SAYS.items()]
         model.lines = Lines(model.replies)
+        model.faults = Faults(speech_delay_ms=SPEECH_DELAY_MS, speech_pace=model.speed)
         model.tap = VendorsTap(tap)
         async with (
             model,
@@ -154,19 +175,32 @@ async def _until_answered(line: Line, tap: LineTap, turns: int) -> None:
     await line.close()
 
 
-def _said(text: str) -> CallerStep:
-    return next(step for name in scenario.names() for step in scenario.load(name).steps if step.text == text)
+def _said(clip: str, line: str) -> bytes:
+    """The end of a clip, from the pause before the line on. mu-law."""
+    audio = next(step.audio for name in scenario.names() for step in scenario.load(name).steps if step.text == clip)
+    sentences_before = len(re.findall(r"[.?]", clip)) - len(re.findall(r"[.?]", line))
+    frames = [audio[at : at + FRAME_BYTES] for at in range(0, len(audio), FRAME_BYTES)]
+    quiet = 0
+    for at, frame in enumerate(frames):
+        quiet = quiet + 1 if peak(frame) < LOUD else 0
+        if at * FRAME_MS > 200 and quiet == BETWEEN_FRAMES:
+            sentences_before -= 1
+            if not sentences_before:
+                return b"".join(frames[at:])
+    raise ValueError(f"no pause before “{line}”")
 
 
 def _steps(subject: Subject, turns: int, chance: random.Random) -> tuple[CallerStep, ...]:
+    lines = [(line, _said(clip, line)) for clip, line in SAYS]
     steps = []
     for number in range(turns):
-        said = _said(list(SAYS)[number % len(SAYS)])
-        greets = subject.module != "naive_cascade"
-        first = CallerStep(Wait.REPLY_END if greets else Wait.PAUSE, GREETING_MS, said.audio, said.text)
-        later = CallerStep(Wait.REPLY_END, chance.randint(*QUIET_MS), said.audio, said.text)
-        # So that not every turn ends at the same place in a frame of the listener's.
-        steps.append(later if number else first)
+        line, audio = lines[number % len(lines)]
+        if number:
+            # Differently, so that not every turn ends at the same place in a frame of the listener's.
+            steps.append(CallerStep(Wait.REPLY_END, chance.randint(*QUIET_MS), audio, line))
+        else:
+            greets = subject.module != "naive_cascade"
+            steps.append(CallerStep(Wait.REPLY_END if greets else Wait.PAUSE, GREETING_MS, audio, line))
     return tuple(steps)
 
 
@@ -187,11 +221,11 @@ def row(result: Result) -> str:
         shown[name] = "{:.1f} / {:.1f}".format(*result.spread(name))
     aim_ms = result.subject.aim_ms
     verdict = "    " if aim_ms is None else "MISS" if result.missed else "ok  "
-    lost = f"  not answered: {result.lost}" if result.lost else ""
+    beside = "".join(f"  {what}: {count}" for what, count in (("early", result.early), ("LOST", result.lost)) if count)
     return (
         f"{verdict} {result.subject.name:28} {len(result.answers):5}  {shown['whole']:>13} {shown['vendors']:>13} "
         f"{shown['waited']:>11} {shown['added']:>13} {'' if aim_ms is None else f'{aim_ms:.0f}':>4}   "
-        f"{shown['way_in']:>11} {shown['to_chat']:>13} {shown['to_voice']:>13} {shown['way_out']:>11}{lost}"
+        f"{shown['way_in']:>11} {shown['to_chat']:>13} {shown['to_voice']:>13} {shown['way_out']:>11}{beside}"
     )
 
 
@@ -203,6 +237,7 @@ async def measure_all(subjects: tuple[Subject, ...], turns: int, calls: int, cor
             tap = LineTap()
             company = await stack.enter_async_context(_opened(subject, tap, core, seed))
             measuring.append(measure(subject, company, tap, turns, calls, seed))
+        await asyncio.sleep(SETTLE_S)
         return list(await asyncio.gather(*measuring))
 
 
@@ -225,6 +260,7 @@ def main() -> int:
     for result in results:
         print(row(result))
     print("     whole = vendors + waits + added. waits: silence after which the cascade asks for a turn's words itself")
+    print("     early: answers that were begun before the transcriber's last word, which was too late; in no figure")
     print(f"     load average {os.getloadavg()[0]:.1f}")
     told = {result.subject.name: [asdict(one) for one in result.answers] for result in results}
     given.json.write_text(json.dumps(told, indent=1))

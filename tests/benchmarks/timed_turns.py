@@ -50,6 +50,12 @@ class Turn:
     sounded: float | None = None
     heard: float | None = None
 
+    @property
+    def is_early(self) -> bool:
+        """Whether it was answered before the listener's word: they were too slow, and the cascade judged by itself."""
+        words = [at for at in (*self.may_end, self.over) if at is not None]
+        return self.heard is not None and self.asked is not None and (not words or self.asked < min(words))
+
     def ask(self) -> None:
         """The model is asked; what it was asked before, ahead of time, is void."""
         self.asked = now()
@@ -89,9 +95,10 @@ class LineTap:
         """See there."""
         if peak(audio) < LOUD:
             return
-        if not self.turns or now() - self.turns[-1].ended > PAUSE_S:
-            self.turns.append(Turn(now()))
-        self.turns[-1].ended = now()
+        if self.turns and now() - self.turns[-1].ended <= PAUSE_S:
+            self.turns.pop()
+        # Whatever was done before this sound was not the answer.
+        self.turns.append(Turn(now()))
 
     def came(self, audio: bytes) -> None:
         """See there."""
@@ -178,17 +185,17 @@ class Times:
 
 
 def times(turn: Turn) -> Times | None:
-    """Where this answer's time went; None when it did not come, or did not come by the ways that are known here."""
-    if turn.heard is None or turn.arrived is None or turn.sounded is None:
+    """Where this answer's time went; None when it did not come, or came early."""
+    if turn.heard is None or turn.arrived is None or turn.sounded is None or turn.is_early:
         return None
     # When vendors that are joined without any loss could have been heard.
     soonest = turn.sounded
     waited = to_chat = to_voice = 0.0
     way_out = turn.heard - turn.sounded
     if turn.asked is not None:
-        begun = [at for at in (*turn.may_end, turn.over) if at is not None and at <= turn.asked]
-        if not begun or turn.over is None or turn.clause is None or turn.voiced is None:
+        if turn.over is None or turn.clause is None or turn.voiced is None:
             return None
+        begun = [at for at in (*turn.may_end, turn.over) if at <= turn.asked]
         soonest = max(turn.over, begun[-1] + (turn.clause - turn.asked) + (turn.sounded - turn.voiced))
         waited = turn.committed - turn.arrived if turn.committed is not None else 0.0
         to_chat, to_voice = turn.asked - begun[-1], turn.voiced - turn.clause
