@@ -185,8 +185,9 @@ class Seat:
             live.picture.mark(now_ms, MarkerKind.ENGINE, f"engine: {sitter.name}")
         self._succession.ready(now_ms)
         self._plan_roll(ready)
+        goes_on = self._greeted
         live.apply(calls.EngineReady())
-        if self._greeted and live.call.floor is Floor.AI:
+        if goes_on and live.call.floor is Floor.AI:
             self._go_on()
 
     def _plan_roll(self, ready: Ready) -> None:
