@@ -35,7 +35,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bridge.audio import FRAME_MS
 from bridge.control import Floor, Party, Phase
@@ -57,7 +57,10 @@ LINES = ((0, 4), (1, 1), (2, 2), (3, 4))
 """Which of the billing caller's lines they say, and how often; the second one's answer is very long."""
 
 CASCADES = ("cascade", "openai", "keypad")
-POSTS: tuple[tuple[tuple[str, ...], CascadeProfile], ...] = (
+Post: TypeAlias = tuple[tuple[str, ...], CascadeProfile]
+"""A bridge's engines, and who works in its cascade."""
+
+POSTS: tuple[Post, ...] = (
     (("openai", "cascade", "keypad"), CascadeProfile()),
     (("openai", "cascade", "keypad"), CascadeProfile(transcriber="flux", speaker="deepgram")),
     (CASCADES, CascadeProfile(transcriber="deepgram", speaker="elevenlabs")),
@@ -153,14 +156,14 @@ class Tally:
 class Caller:
     """One call of one post, listened to frame by frame."""
 
-    def __init__(self, number: int, house: House, relay: Relay, tally: Tally, line: Line) -> None:
+    def __init__(self, number: int, engine: str, house: House, relay: Relay, tally: Tally, line: Line) -> None:
         self._number, self._relay, self._tally, self._line = number, relay, tally, line
         self._house = house
         self._ears = Ears(line)
         self._plan: Stage | None = None
         self._due_frame: int | None = None
         self._stage = Stage.CONNECTING
-        self._turn = Turn(number, POSTS[number % len(POSTS)][0][0], words="greeting")
+        self._turn = Turn(number, engine, words="greeting")
         self._session: Session | None = None
 
     async def converse(self) -> None:
@@ -313,9 +316,9 @@ class Caller:
                     self._turn.false_interruptions += 1
 
 
-async def post(number: int, home: Path, tally: Tally) -> None:
+async def call_often(number: int, post: Post, home: Path, tally: Tally) -> None:
     """Calls on one bridge, one after the other, until there were enough turns."""
-    engines, cascade = POSTS[number % len(POSTS)]
+    engines, cascade = post
     async with AsyncExitStack() as stack:
         relay = await stack.enter_async_context(open_relay())
         places: dict[str, Any] = {
@@ -335,12 +338,12 @@ async def post(number: int, home: Path, tally: Tally) -> None:
                 tally.turned_away += 1
                 await asyncio.sleep(2.0)
             else:
-                await Caller(number, house, relay, tally, line).converse()
+                await Caller(number, engines[0], house, relay, tally, line).converse()
             house.model.sessions.clear()
             house.company.lines.clear()
 
 
-async def measure(turns: int, seed: int, posts: int, home: Path, within_s: float = WITHIN_S) -> Tally:
+async def measure(turns: int, seed: int, posts: Sequence[Post], home: Path, within_s: float = WITHIN_S) -> Tally:
     """All posts at once; no turn is begun any more after ``within_s``."""
     tally = Tally(turns, random.Random(seed))
     asyncio.get_running_loop().call_later(within_s, tally.stop)
@@ -349,8 +352,8 @@ async def measure(turns: int, seed: int, posts: int, home: Path, within_s: float
     watching = asyncio.create_task(_watch_clock(tally))
     try:
         async with asyncio.TaskGroup() as tasks:
-            for number in range(posts):
-                tasks.create_task(post(number, home / f"post-{number}", tally))
+            for number, post in enumerate(posts):
+                tasks.create_task(call_often(number, post, home / f"post-{number}", tally))
     finally:
         watching.cancel()
     return tally
@@ -413,10 +416,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=WITHIN_S / 60, help="longest time")
     asked = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, seed {asked.seed}")
+    posts = [POSTS[number % len(POSTS)] for number in range(asked.posts)]
     # What dies is told by the hundred otherwise.
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as home:
-        tally = asyncio.run(measure(asked.turns, asked.seed, asked.posts, Path(home), asked.minutes * 60))
+        tally = asyncio.run(measure(asked.turns, asked.seed, posts, Path(home), asked.minutes * 60))
     gc.collect()
     print("\n".join(table(tally)))
     told = {
