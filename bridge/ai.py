@@ -34,10 +34,14 @@ class AI:
         self._open: set[str] = set()
         """Items of which more is to come."""
 
+        self._replies: set[str] = set()
+        """Replies that have begun and are not done."""
+
         self._say_request = ""
         self._empty_replies = 0
         self._caller_waits = False
         self._caller_turn = ""
+        self._caller_began_ms = 0
         self._unwritten = ""
         """The caller's last turn, while its words are not known."""
 
@@ -49,6 +53,26 @@ class AI:
         """Whether an item of its speech is still coming in."""
         return bool(self._open)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the AI has something to say, or more of it, and silence is no answer."""
+        picture = self._live.picture
+        return picture.thinking or bool(self._open or self._replies or picture.running_tools())
+
+    @property
+    def hears_again(self) -> bool:
+        """Whether the caller's last turn was lost with an engine, and is still to be noticed by another."""
+        return bool(self._again)
+
+    @property
+    def awaits_words(self) -> bool:
+        """Whether the words of the caller's last turn are still to come."""
+        return bool(self._unwritten)
+
+    def let_go(self) -> None:
+        """The lost turn is not noticed by anybody any more."""
+        self._again = ""
+
     def engine_left(self) -> bool:
         """The engine is gone in the middle of whatever it did. Returns whether the caller is owed an answer.
 
@@ -56,29 +80,33 @@ class AI:
         """
         live, now_ms = self._live, round(self._live.now_ms())
         picture, transcript = live.picture, live.picture.transcript
-        owed = self._caller_waits or picture.thinking or bool(self._open)
+        owed = self._caller_waits or picture.thinking or bool(self._open or self._replies)
         self.take_received()
         for item_id in self._open:
             picture.lines(transcript.speech_done(item_id))
             if live.line is not None:
                 live.line.finish(item_id)
         self._open.clear()
+        self._replies.clear()
         self._say_request = ""
         self._saying.ai_paused()
-        self._again = self._caller_turn or self._unwritten
-        if self._again:
-            picture.lines(transcript.words_failed(Party.CALLER, self._again, now_ms))
+        if lost := self._caller_turn or self._unwritten:
+            self._again = lost
+            picture.lines(transcript.words_failed(Party.CALLER, lost, now_ms))
         self._caller_turn = self._unwritten = ""
         picture.caller_speaking = False
         return owed and not self._again
 
     def hear_again(self) -> None:
-        """The engine that sits down now hears what the caller said in the turn that was lost, as far as it is kept."""
+        """The engine that sits down now hears what the caller said in the turn that was lost, as far as it is kept.
+
+        So does the next, until one notices that turn.
+        """
         engine = self._live.engine
         if self._again and engine is not None:
             for payload, at_ms in self._live.lately:
-                engine.hear(payload, at_ms)
-        self._again = ""
+                if at_ms >= self._caller_began_ms:
+                    engine.hear(payload, at_ms)
 
     # ── what the call tells it ──
 
@@ -210,7 +238,7 @@ class AI:
             case engines.CallerStarted() | engines.CallerStopped() if live.call.private:
                 pass
             case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
-                self._caller_turn = item_id
+                self._caller_turn, self._caller_began_ms, self._again = item_id, at_ms, ""
                 picture.caller_speaking = True
                 picture.wait_ends()
                 picture.lines(transcript.began(Party.CALLER, item_id, at_ms))
@@ -236,8 +264,9 @@ class AI:
             case engines.CallerWordsFailed(item_id=item_id):
                 self._unwritten = ""
                 picture.lines(transcript.words_failed(Party.CALLER, item_id, now_ms))
-            case engines.ReplyStarted(kind=kind, request=request):
+            case engines.ReplyStarted(reply_id=reply_id, kind=kind, request=request):
                 self._caller_waits = False
+                self._replies.add(reply_id)
                 self._say_request = request if kind is engines.ReplyKind.SAY else ""
             case engines.ReplyWords(item_id=item_id, delta=delta):
                 if item_id not in self._received:
@@ -285,6 +314,7 @@ class AI:
 
     def _reply_done(self, done: engines.ReplyDone) -> None:
         live, picture = self._live, self._live.picture
+        self._replies.discard(done.reply_id)
         self._say_request = ""
         self._saying.ai_paused()
         if not picture.running_tools():
@@ -329,6 +359,7 @@ class AI:
             # It asked and is gone; its successor was told of all but this.
             live.engine.recall([engines.Remembered(engines.Role.TOOL, result.text, name, arguments)])
             if live.call.floor is Floor.AI:
+                live.picture.thinking = True
                 live.engine.answer_now()
 
     def _tool(self, view: ToolView) -> None:

@@ -34,7 +34,7 @@ class Filler:
         if line is None or (live.call.floor is not Floor.AI and live.call.phase is not Phase.CONNECTING):
             self._quiet_ms, self.is_playing = None, False
             return
-        if line.playout.playing or live.picture.caller_speaking or not self._is_awaited():
+        if line.playout.playing or live.picture.caller_speaking or not self._is_awaited() or live.caller_sounds():
             self._quiet_ms = None
             self.is_playing = self.is_playing and bool(line.playout.playing)
             return

@@ -6,19 +6,25 @@
 from __future__ import annotations
 
 import asyncio
+from binascii import a2b_base64
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bridge import call as calls
 from bridge import engines
+from bridge.audio import peak
 from bridge.control import Floor, MarkerKind
 from bridge.house import House, Recorder, Stream
 from bridge.line import Line
 from bridge.picture import Picture
 from bridge.profiles import Profile
 
-LATELY_FRAMES = 100
+LATELY_FRAMES = 500
+RECENT_FRAMES = 15
+SOUND = 36
+"""Height (`bridge.audio.peak`) of speech, 34 dB below full scale."""
+
 MAX_TOLD = 10
 TOLD_MS = 10_000
 
@@ -53,7 +59,7 @@ class Live:
         """The caller's newest frames as (base64 mu-law, call time), for an engine that takes over in a turn."""
 
         self.awaited: Callable[[], bool] = lambda: False
-        """Whether the caller waits for an engine that is only being opened."""
+        """Whether the caller waits for the AI, or for an engine that is only being opened."""
 
         self.engine_takes_keys = False
         self.keys_masked = profile.pin is not None
@@ -71,6 +77,11 @@ class Live:
     def sound_masked(self) -> bool:
         """Whether the tones of keys that are nobody's to know may be in the caller's sound."""
         return self.keys_masked and self.call.floor is not Floor.OPERATOR
+
+    def caller_sounds(self) -> bool:
+        """Whether the caller can be heard in their newest frames, whatever an engine makes of them."""
+        newest = list(self.lately)[-RECENT_FRAMES:]
+        return any(peak(a2b_base64(payload)) >= SOUND for payload, _ in newest if payload)
 
     # ── work ──
 

@@ -32,10 +32,15 @@ SWAP_PATIENCE_MS = 4000
 """A swap that was asked for waits this long for a quiet moment; then the AI's sentence is cut."""
 
 ROLL_AGAIN_MS = 10_000
+
+HEARD_WITHIN_MS = 1000
+"""So soon a successor must have noticed the turn that it was given to hear; else that turn is lost to it."""
+
 INTERRUPTED = (
     "The line to the caller was interrupted for a moment, by a fault of ours. They heard the conversation as it "
     "stands here. Go on from there; do not greet them again."
 )
+LOST_WORDS = f"{INTERRUPTED} What they said last was lost: ask them to say it again."
 
 
 class Sitter:
@@ -75,6 +80,9 @@ class Seat:
         self._coming: Sitter | None = None
         self._greeted = False
         self._owed = False
+        self._unheard_ms: float | None = None
+        """Until when the seated engine must have noticed the turn that was lost with its predecessor."""
+
         self._hang_up: str | None = None
         self._roll_ms: float | None = None
         self._ring_over_ms: float | None = None
@@ -128,6 +136,8 @@ class Seat:
         if self._ring_over_ms is not None and now_ms > self._ring_over_ms:
             self._ring_over_ms = None
             live.apply(calls.RingOver())
+        if self._unheard_ms is not None:
+            self._look_whether_heard(self._unheard_ms)
         coming = self._coming
         if coming is not None and coming.is_ready:
             overdue = coming.wanted_ms is not None and now_ms - coming.wanted_ms > SWAP_PATIENCE_MS
@@ -138,12 +148,24 @@ class Seat:
             self._expect(self._opened(self._succession.current))
 
     def _is_awaited(self) -> bool:
-        return self._owed and self._sitter is not None and not self._sitter.is_ready
+        opening = self._sitter is not None and not self._sitter.is_ready
+        return self._ai.is_due or self._ai.hears_again or (self._owed and opening)
+
+    def _look_whether_heard(self, until_ms: float) -> None:
+        """A successor that does not notice the turn which it was given to hear says that it was lost."""
+        live = self._live
+        if not self._ai.hears_again:
+            self._unheard_ms = None
+        elif live.now_ms() > until_ms and not live.caller_sounds():
+            self._unheard_ms, self._owed = None, True
+            self._ai.let_go()
+            if live.call.floor is Floor.AI:
+                self._go_on(LOST_WORDS)
 
     def _is_quiet(self) -> bool:
         live = self._live
-        busy = live.picture.caller_speaking or live.picture.thinking or live.picture.running_tools()
-        return not busy and not self._ai.is_speaking and (live.line is None or not live.line.playout.playing)
+        busy = live.picture.caller_speaking or self._ai.is_due or self._ai.awaits_words
+        return not busy and (live.line is None or not live.line.playout.playing)
 
     # ── what engines report ──
 
@@ -181,14 +203,15 @@ class Seat:
             if self._sitter is not None:
                 self._leave(self._sitter)
             self._sit(sitter)
+            self._ai.hear_again()
             self._succession.handed_on(sitter.name, now_ms)
             live.picture.mark(now_ms, MarkerKind.ENGINE, f"engine: {sitter.name}")
         self._succession.ready(now_ms)
         self._plan_roll(ready)
-        goes_on = self._greeted
+        greeted = self._greeted
         live.apply(calls.EngineReady())
-        if goes_on and live.call.floor is Floor.AI:
-            self._go_on()
+        if greeted and live.call.floor is Floor.AI:
+            self._take_up()
 
     def _plan_roll(self, ready: Ready) -> None:
         if ready.expires_unix_ms is None:
@@ -199,11 +222,26 @@ class Seat:
         self._live.picture.session_expires_ms = round(now_ms + left_ms)
         self._roll_ms = now_ms + left_ms - min(ROLL_AHEAD_MS, left_ms / 10)
 
-    def _go_on(self) -> None:
-        """A successor that sits down in the middle of a call answers what is owed."""
+    def _take_up(self) -> None:
+        """A successor sits down in the middle of a call."""
+        if self._sitter is not None and self._sitter.takes_keys:
+            # A menu listens to no words.
+            self._ai.let_go()
+        if self._ai.hears_again:
+            self._unheard_ms = self._live.now_ms() + HEARD_WITHIN_MS
+        if self._memory() or self._ai.hears_again:
+            self._go_on(INTERRUPTED)
+        else:
+            # Of the greeting nothing was heard.
+            self._owed = False
+            self.greet()
+
+    def _go_on(self, note: str) -> None:
+        """It answers what is owed."""
         sitter = self._sitter
         if sitter is not None and (self._owed or sitter.takes_keys):
-            sitter.engine.tell(INTERRUPTED)
+            self._live.picture.thinking = True
+            sitter.engine.tell(note)
             sitter.engine.answer_now()
         self._owed = False
 
@@ -255,6 +293,7 @@ class Seat:
         if former is not None:
             self._leave(former)
         self._sit(coming)
+        self._ai.hear_again()
         self._succession.handed_on(coming.name, now_ms)
         label = "session renewed" if rolled else f"engine: {coming.name}"
         live.picture.mark(now_ms, MarkerKind.ENGINE, label)
@@ -263,8 +302,8 @@ class Seat:
         if not self._greeted:
             self.greet()
         elif live.call.floor is Floor.AI:
-            self._owed = owed or (former is not None and former.name in (PIN, "keypad"))
-            self._go_on()
+            self._owed = owed or self._owed or (former is not None and former.name in (PIN, "keypad"))
+            self._take_up()
 
     def _leave(self, sitter: Sitter) -> None:
         sitter.on_speech = self.unheard
@@ -294,6 +333,7 @@ class Seat:
         self._leave(sitter)
         self._sitter, self._roll_ms = None, None
         self._owed = self._ai.engine_left() or self._owed
+        self._unheard_ms = None
         if self._coming is not None and self._coming.is_ready:
             self._change_over(self._coming)
             return

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from bridge import control, filler
+from bridge import live as live_call
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, MarkerKind, Party, Phase, TurnState, Verb
+from bridge.line import HOLD
 from bridge.profiles import PinGate
 from bridge.rehearsal.line import Line
-from bridge.rehearsal.model import Faults
+from bridge.rehearsal.model import HALF_OPEN, Faults
 
 from .desk import Desk
 from .house import House, clip, is_loud, open_house, speaking
@@ -91,6 +93,56 @@ async def test_an_ai_lost_in_the_middle_of_its_answer_goes_on(house: House) -> N
         former = house.ai
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_greeting_of_which_nothing_was_heard_is_said_by_the_successor(house: House) -> None:
+    house.model.faults = Faults(silent=True)
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await house.model.until(lambda: any(message["type"] == "response.create" for message in house.ai.received))
+        house.model.faults = Faults()
+        await house.ai.leave(1011, "the AI fell over")
+        await greeted(desk)
+        assert greetings(desk) == 1
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_successor_that_hears_nothing_of_the_lost_turn_asks_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_call, "LATELY_FRAMES", 1)
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await greeted(desk)
+        former = house.ai
+        line.say(clip(0).audio)
+        await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
+        await line.until(lambda line: line.caller.done)
+        await former.leave(1011, "the AI fell over")
+        await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        assert any("say it again" in str(message) for message in house.ai.received)
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_an_answer_that_stops_in_the_middle_is_no_silence(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filler, "SILENT_MS", 300.0)
+    house.model.speed = 1.0
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await speaking(desk)
+        (session,) = house.bridge.switchboard.sessions.values()
+        out = session.live.line
+        assert out is not None
+        house.model.faults = Faults(end_after=house.ai.events + 2, end_with=HALF_OPEN)
+        await line.until(lambda _: out.playout.playing.startswith(HOLD))
+        house.model.faults = Faults()
         line.hang_up()
         await settled(house, desk, line)
 
