@@ -8,10 +8,9 @@ from bridge import control, hold_sound
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, TurnKind, TurnState
 
-from .every_engine import KEYPAD, NOVA, OPENAI, REALTIME, Way, each_kind, talk, ways
+from .every_engine import KEYPAD, Way, each_ai, each_kind, talk
 from .house import clip
 
-each_ai = ways(REALTIME, NOVA, OPENAI)
 VOICE = bytes(0x20 + index % 90 for index in range(25 * FRAME_BYTES))
 
 
