@@ -54,6 +54,11 @@ class AI:
         return bool(self._open)
 
     @property
+    def has_spoken(self) -> bool:
+        """Whether any sound of it came in this call."""
+        return bool(self._received)
+
+    @property
     def is_due(self) -> bool:
         """Whether the AI has something to say, or more of it, and silence is no answer."""
         picture = self._live.picture

@@ -15,6 +15,12 @@ from bridge.live import Live
 SILENT_MS = 2300.0
 """Well below the 3 s after which people ask whether anybody is there."""
 
+SPOKE_TICKS = 8
+"""A caller heard at so many ticks since the AI last was has said something, whatever the engine noticed."""
+
+SPOKE_COUNTS_MS = 12_000
+"""After so long without an answer it was no turn of theirs, but noise."""
+
 
 class Filler:
     """One call's."""
@@ -26,6 +32,8 @@ class Filler:
         self._live = live
         self._number = 0
         self._quiet_ms: float | None = None
+        self._spoke_ticks = 0
+        self._spoke_ms = 0.0
 
     def watch(self) -> None:
         """Every tick: speaks when it has been quiet for too long."""
@@ -34,7 +42,9 @@ class Filler:
         if line is None or (live.call.floor is not Floor.AI and live.call.phase is not Phase.CONNECTING):
             self._quiet_ms, self.is_playing = None, False
             return
-        if line.playout.playing or live.picture.caller_speaking or not self._is_awaited() or live.caller_sounds():
+        sounds = live.caller_sounds()
+        self._take_note(sounds, line.playout.playing, now_ms)
+        if sounds or line.playout.playing or not self._is_awaited(now_ms):
             self._quiet_ms = None
             self.is_playing = self.is_playing and bool(line.playout.playing)
             return
@@ -57,7 +67,18 @@ class Filler:
         if line is not None and line.playout.playing.startswith(HOLD):
             line.cut()
 
-    def _is_awaited(self) -> bool:
-        """Whether it is our turn to speak."""
+    def _take_note(self, sounds: bool, playing: str, now_ms: float) -> None:
+        """An engine that has gone deaf does not tell that the caller spoke: their sound does."""
+        if playing and not playing.startswith(HOLD):
+            self._spoke_ticks = 0
+        elif sounds:
+            self._spoke_ticks += 1
+            self._spoke_ms = now_ms
+
+    def _is_awaited(self, now_ms: float) -> bool:
+        """Whether it is our turn to speak. An engine may take the caller to be speaking who is silent."""
         live = self._live
-        return live.call.phase is Phase.CONNECTING or live.awaited() or live.picture.waited_ms(live.now_ms()) > 0
+        if live.call.phase is Phase.CONNECTING or live.awaited() or live.picture.caller_speaking:
+            return True
+        spoke = self._spoke_ticks >= SPOKE_TICKS and now_ms - self._spoke_ms < SPOKE_COUNTS_MS
+        return spoke or live.picture.waited_ms(now_ms) > 0

@@ -229,7 +229,7 @@ class Seat:
             self._ai.let_go()
         if self._ai.hears_again:
             self._unheard_ms = self._live.now_ms() + HEARD_WITHIN_MS
-        if self._memory() or self._ai.hears_again:
+        if self._ai.has_spoken or self._memory() or self._ai.hears_again:
             self._go_on(INTERRUPTED)
         else:
             # Of the greeting nothing was heard.

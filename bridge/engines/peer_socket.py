@@ -24,8 +24,8 @@ from websockets.protocol import OPEN, Event
 from websockets.uri import parse_uri
 
 TICK_S = 0.5
-PING_TICKS = 10
-PONG_TICKS = 10
+PING_TICKS = 4
+PONG_TICKS = 5
 PROBE_AFTER_TICKS = 2
 PROBE_TICKS = 3
 MAX_MESSAGE_BYTES = 16 * 2**20
