@@ -58,6 +58,9 @@ QUIET_MS = (400, 600)
 """How long an answer must have been over before the caller speaks."""
 
 SETTLE_S = 3.0
+START_S = 4.0
+"""The calls begin somewhere within it."""
+
 OTHERS_SETTLE_S = 40.0
 """Until callers who say nothing have been asked twice whether they are there."""
 
@@ -83,9 +86,14 @@ class Subject:
     speaker: str = ""
     aim_ms: float | None = 60.0
 
+    @property
+    def greets(self) -> bool:
+        """Whether it speaks first."""
+        return self.module == "bridge_process"
+
     def arguments(self, ai_url: str, api_url: str, token: str, home: str) -> list[str]:
         """For its process."""
-        if self.module == "naive_cascade":
+        if not self.greets:
             return ["--ai-url", ai_url, "--api-key", KEY]
         where = ["--ai-url", ai_url, "--api-url", api_url, "--home", home]
         given = [*where, "--account-sid", ACCOUNT_SID, "--auth-token", token]
@@ -135,13 +143,17 @@ class Result:
         return aim_ms is not None and (not self.answers or self.lost > 0 or self.spread("added")[1] > aim_ms)
 
 
-async def measure(subject: Subject, company: Company, tap: LineTap, turns: int, calls: int, seed: int) -> Result:
+async def measure(
+    subject: Subject, company: Company, tap: LineTap, turns: int, calls: int, seed: int, start_s: float
+) -> Result:
     """A call with so many turns, and so many calls beside it."""
     for _ in range(calls):
         await company.place_call(_caller(()))
     if calls:
         await asyncio.sleep(OTHERS_SETTLE_S)
-    line = await company.place_call(_caller(_steps(subject, turns, random.Random(seed))), tap=tap)
+    chance = random.Random(seed)
+    await asyncio.sleep(chance.uniform(0, start_s))
+    line = await company.place_call(_caller(_steps(subject, turns, chance)), tap=tap)
     await _until_answered(line, tap, turns)
     answers = [answer for turn in tap.turns if (answer := times(turn))]
     early = sum(turn.is_early for turn in tap.turns)
@@ -149,7 +161,7 @@ async def measure(subject: Subject, company: Company, tap: LineTap, turns: int, 
 
 
 @asynccontextmanager
-async def _opened(subject: Subject, tap: LineTap, core: int, seed: int) -> AsyncIterator[Company]:
+async def _opened(subject: Subject, tap: LineTap, core: int, seed: int, *, warm: bool) -> AsyncIterator[Company]:
     token = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="cordboard-bench-") as home:
         model = Model(api_key=KEY, seed=seed)
@@ -163,6 +175,11 @@ async def _opened(subject: Subject, tap: LineTap, core: int, seed: int) -> Async
             child(subject.module, *subject.arguments(model.url, company.api_url, token, home), core=core) as (_, told),
         ):
             company.point(told["voice_url"])
+            if warm and subject.greets:
+                # All that a bridge loads for its first call is loaded, before another is measured.
+                line = await company.place_call(_caller(()))
+                await line.until(lambda line: line.heard_ms > 0)
+                await line.close()
             yield company
 
 
@@ -199,8 +216,7 @@ def _steps(subject: Subject, turns: int, chance: random.Random) -> tuple[CallerS
             # Differently, so that not every turn ends at the same place in a frame of the listener's.
             steps.append(CallerStep(Wait.REPLY_END, chance.randint(*QUIET_MS), audio, line))
         else:
-            greets = subject.module != "naive_cascade"
-            steps.append(CallerStep(Wait.REPLY_END if greets else Wait.PAUSE, GREETING_MS, audio, line))
+            steps.append(CallerStep(Wait.REPLY_END if subject.greets else Wait.PAUSE, GREETING_MS, audio, line))
     return tuple(steps)
 
 
@@ -229,15 +245,17 @@ def row(result: Result) -> str:
     )
 
 
-async def measure_all(subjects: tuple[Subject, ...], turns: int, calls: int, core: int) -> list[Result]:
-    """All subjects at the same time, once all are there."""
+async def measure_all(
+    subjects: tuple[Subject, ...], turns: int, calls: int, core: int, hurry: bool = False
+) -> list[Result]:
+    """All subjects at the same time, once all are there. hurry: without a care for the figures."""
     async with AsyncExitStack() as stack:
         measuring = []
         for seed, subject in enumerate(subjects, 1):
             tap = LineTap()
-            company = await stack.enter_async_context(_opened(subject, tap, core, seed))
-            measuring.append(measure(subject, company, tap, turns, calls, seed))
-        await asyncio.sleep(SETTLE_S)
+            company = await stack.enter_async_context(_opened(subject, tap, core, seed, warm=not hurry))
+            measuring.append(measure(subject, company, tap, turns, calls, seed, 0 if hurry else START_S))
+        await asyncio.sleep(0 if hurry else SETTLE_S)
         return list(await asyncio.gather(*measuring))
 
 
