@@ -52,6 +52,7 @@ class Rehearsal:
         self._company = company
         self._model = model
         self._catalogue = catalogue
+        self._any = itertools.cycle(catalogue)
         self._tasks: set[asyncio.Task[None]] = set()
         company.on_line = self._watch
 
@@ -83,6 +84,8 @@ class Rehearsal:
         await self._company.hang_up_all()
 
     def _scenario(self, name: str) -> Scenario:
+        """"" is whichever comes next."""
+        name = name or next(self._any)
         if name not in self._catalogue:
             raise ValueError(f"there is no scenario called {name}: choose from {', '.join(self._catalogue)}")
         return self._catalogue[name]

@@ -70,6 +70,19 @@ async def test_it_says_when_it_is_ready(child: Child) -> None:
     assert await child.end() == 0
 
 
+async def test_without_a_scenario_each_call_is_the_next_one(child: Child) -> None:
+    async def talk(media: Media) -> None:
+        await media.next("media")
+
+    async with Customer(talk) as customer:
+        await pointed(child, customer)
+        for scenario in ("billing", "booking"):
+            child.tell(do="call", scenario="")
+            assert (await child.hear("call_started"))["scenario"] == scenario
+            await child.hear("call_ended")
+        await child.end()
+
+
 async def test_a_call_is_placed_and_its_end_reported(child: Child) -> None:
     async def talk(media: Media) -> None:
         await media.next("media")
