@@ -4,11 +4,12 @@ For each engine a bridge in a process of its own, with a telephone company and v
 over real sockets, with their usual delays), all at the same time. A caller says a short line whenever the last
 answer is over. Measured is the time from the last sound of the line, as it leaves the telephone company, to the
 first sound of the answer, as it comes back to it; from that is taken what the vendors took themselves: the
-listener's silence and delay, the model until the first words to be spoken were complete, the voice until its first
-sound. What is left is Cordboard's. Where the cascade itself judges that a turn is over (with a transcriber that does
-not), its 200 ms of silence are told apart, as ``waits``.
+listener's silence and delay, the model until its first sentence was complete, the voice until its first sound.
+What is left is Cordboard's. Where the cascade itself judges that the caller has paused, with a transcriber that
+does not, its 200 ms of silence (and the 100 until speech counts as over) are told apart, as ``waits``.
 
-Beside them a naive cascade, which does one thing after the other, with the same vendors and delays.
+Beside them a naive cascade, which does one thing after the other, with the same vendors and delays. The answers are
+short, two sentences and two seconds; with longer ones it would lose more.
 """
 
 from __future__ import annotations
@@ -266,7 +267,14 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=0, help="silent ones beside, in each bridge (default 0)")
     parser.add_argument("--only", default="", help="subjects whose name holds this")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir(), "cordboard-bench-engines.json"))
+    parser.add_argument(
+        "--undisturbed",
+        action="store_true",
+        help="run before all else, for a machine that does other work meanwhile (Linux, needs root)",
+    )
     given = parser.parse_args()
+    if given.undisturbed:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     subjects = tuple(subject for subject in SUBJECTS if given.only in subject.name)
     pinned = pin(1)
     print(f"{platform.platform()}, Python {platform.python_version()}, ", end="")

@@ -33,9 +33,9 @@ class Turn:
     """One turn of the caller and the answer to it, in seconds by `now`; what did not come is None.
 
     ended: their last loud frame left. arrived: it came to whoever listens. committed: they were asked to write it
-    down. may_end, over: their word that the turn may be, or is, over. asked: the model was. tokens: its pieces.
-    clause: the one left with which the first words to be spoken were complete. voiced: the voice was asked.
-    sounded: its first sound left. heard: the first sound came to the telephone company.
+    down. may_end, over: their word that the turn may be, or is, over. asked: the model was. clause: its piece left
+    with which the first sentence was complete. voiced: the voice was asked. sounded: its first sound left.
+    heard: the first sound came to the telephone company.
     """
 
     ended: float
@@ -44,11 +44,11 @@ class Turn:
     may_end: list[float] = field(default_factory=list)
     over: float | None = None
     asked: float | None = None
-    tokens: list[tuple[float, str]] = field(default_factory=list)
     clause: float | None = None
     voiced: float | None = None
     sounded: float | None = None
     heard: float | None = None
+    _text: str = ""
 
     @property
     def is_early(self) -> bool:
@@ -58,21 +58,15 @@ class Turn:
 
     def ask(self) -> None:
         """The model is asked; what it was asked before, ahead of time, is void."""
-        self.asked = now()
-        self.tokens.clear()
+        self.asked, self._text = now(), ""
         self.clause = self.voiced = self.sounded = None
 
-    def voice(self, request: str) -> None:
-        """The voice is asked to speak the first words."""
-        self.voiced = now()
-        text = "".join(token for _, token in self.tokens)
-        length = max(n for n in range(len(text) + 1) if text[:n].strip() in request)
-        made = 0
-        for at_s, token in self.tokens:
-            self.clause = at_s
-            made += len(token)
-            if made >= length:
-                break
+    def think(self, token: str) -> None:
+        """A piece of the answer leaves."""
+        if self.clause is None:
+            self._text += token
+            if "." in self._text:
+                self.clause = now()
 
     def listen(self, mulaw: bytes) -> None:
         """Sound came to whoever listens."""
@@ -134,8 +128,8 @@ class VendorsTap(Tap):
             turn.listen(b64decode(json.loads(text)["audio"]))
         elif '"input_audio_buffer.commit"' in text:
             turn.committed = now()
-        elif turn.asked is not None and turn.voiced is None and (words := _words_to_speak(json.loads(text))):
-            turn.voice(words)
+        elif turn.asked is not None and turn.voiced is None and _is_to_speak(json.loads(text)):
+            turn.voiced = now()
 
     def leaves(self, service: str, data: str | bytes) -> None:
         """See `Tap.leaves`."""
@@ -145,7 +139,7 @@ class VendorsTap(Tap):
         if service == "chat":
             choices = json.loads(data)["choices"]
             if choices and (text := choices[0]["delta"].get("content")):
-                turn.tokens.append((now(), text))
+                turn.think(text)
         elif isinstance(data, bytes) or any(sign in data for sign in _SOUND):
             # Not the rest of what an answer that was taken back was to be.
             if turn.sounded is None and (turn.asked is None or turn.voiced is not None):
@@ -156,22 +150,22 @@ class VendorsTap(Tap):
             turn.over = now()
 
 
-def _words_to_speak(message: dict[str, Any]) -> str:
-    """What a vendor's voice is asked to say, "" when this asks for nothing. Realtime's has more words around it."""
+def _is_to_speak(message: dict[str, Any]) -> bool:
+    """Whether a vendor's voice is asked to say some words."""
     response: dict[str, Any] = message.get("response", {})
     words: str = message.get("text") or message.get("input") or response.get("instructions", "")
-    return words.strip()
+    return bool(words.strip())
 
 
 @dataclass(frozen=True)
 class Times:
     """One answer, in ms. whole = vendors + waited + added.
 
-    waited: until the cascade asked for a turn's words, where it is the one to judge that (200 ms of silence).
-    added: all that is left, and so is nobody's but ours: the way in, from the telephone company to whoever listens;
-    to_chat, from the words to the model; to_voice, from the first clause to the voice; the way out, from the voice
-    to the telephone company. These four are the whole of it, unless the model was asked ahead of time: then what
-    the vendors did at the same time counts once.
+    waited: until the cascade asked for a turn's words, where it is the one to judge that. added: all that is left,
+    and so is nobody's but ours. way_in: from the telephone company to whoever listens; to_chat: from the words to
+    the model; to_voice: from the model's first sentence to the voice; way_out: from the voice to the telephone
+    company. These four are what is added, unless the model was asked ahead of time: then what the vendors did at
+    the same time counts once.
     """
 
     whole: float
