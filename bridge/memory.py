@@ -35,7 +35,8 @@ def remembered(turns: Iterable[TurnView], tools: Iterable[ToolView]) -> list[Rem
 
 def _of_turn(turn: TurnView) -> Remembered | None:
     text = turn.text[: turn.heard_chars].strip()
-    if not text:
+    if not text.strip(MASK):
+        # Nothing, or not kept: it was said in a privacy hold.
         return None
     match turn.kind:
         case TurnKind.SPEECH | TurnKind.SAY:

@@ -8,6 +8,7 @@ seat at a quiet moment, so that the caller hears no gap.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -16,6 +17,7 @@ from bridge import engines
 from bridge.ai import AI
 from bridge.control import Floor, MarkerKind, Party, Phase
 from bridge.engines import Destination, EngineLost, HandedOn, Ready, Remembered, Used
+from bridge.line import voice_of
 from bridge.live import Live
 from bridge.memory import remembered
 from bridge.succession import Succession
@@ -79,6 +81,7 @@ class Seat:
         self._sitter: Sitter | None = None
         self._coming: Sitter | None = None
         self._greeted = False
+        self._is_over = False
         self._owed = False
         self._unheard_ms: float | None = None
         """Until when the seated engine must have noticed the turn that was lost with its predecessor."""
@@ -105,11 +108,7 @@ class Seat:
 
     def swap(self, name: str) -> None:
         """Let this engine go on as soon as it is ready and nobody is speaking."""
-        if self._coming is not None:
-            self._leave(self._coming)
-        coming = self._opened(name)
-        coming.wanted_ms = self._live.now_ms()
-        self._expect(coming)
+        self._call_in(name).wanted_ms = self._live.now_ms()
         self._live.picture.note(f"Another engine is called: {name}", "swap", self._live.now_ms())
 
     def ring(self) -> None:
@@ -121,15 +120,20 @@ class Seat:
 
     async def close(self) -> None:
         """The call is over."""
-        for sitter in (self._sitter, self._coming):
-            if sitter is not None:
-                await sitter.engine.close()
+        self._is_over = True
+        engines = [sitter.engine for sitter in (self._sitter, self._coming) if sitter is not None]
+        await asyncio.gather(*(engine.close() for engine in engines))
 
     # ── every tick ──
 
     def watch(self) -> None:
         """Successors take the seat, sessions are rolled over, and what was to happen in quiet happens."""
+        if self._is_over:
+            return
         live, now_ms = self._live, self._live.now_ms()
+        if live.call.floor is not Floor.AI:
+            # A person has other plans with the caller than the engine had.
+            self._hang_up = None
         if self._hang_up is not None and self._is_quiet():
             why, self._hang_up = self._hang_up, None
             live.apply(calls.HangUp(Party.AI, why))
@@ -145,10 +149,13 @@ class Seat:
                 self._change_over(coming)
         elif coming is None and self._roll_ms is not None and now_ms > self._roll_ms:
             self._roll_ms = None
-            self._expect(self._opened(self._succession.current))
+            self._call_in(self._succession.current)
 
     def _is_awaited(self) -> bool:
-        opening = self._sitter is not None and not self._sitter.is_ready
+        sitter, coming = self._sitter, self._coming
+        if coming is not None and coming.wanted_ms is None and not self._is_renewal(coming):
+            return True
+        opening = sitter is not None and not sitter.is_ready
         return self._ai.is_due or self._ai.hears_again or (self._owed and opening)
 
     def _look_whether_heard(self, until_ms: float) -> None:
@@ -162,10 +169,15 @@ class Seat:
             if live.call.floor is Floor.AI:
                 self._go_on(LOST_WORDS)
 
+    def _is_renewal(self, coming: Sitter) -> bool:
+        return coming.wanted_ms is None and self._sitter is not None and self._sitter.name == coming.name
+
     def _is_quiet(self) -> bool:
         live = self._live
         busy = live.picture.caller_speaking or self._ai.is_due or self._ai.awaits_words
-        return not busy and (live.line is None or not live.line.playout.playing)
+        # A hold's sound, or a filler's, is nobody's speech.
+        playing = live.line is not None and voice_of(live.line.playout.playing) is not Party.NOBODY
+        return not busy and not playing
 
     # ── what engines report ──
 
@@ -208,10 +220,12 @@ class Seat:
             live.picture.mark(now_ms, MarkerKind.ENGINE, f"engine: {sitter.name}")
         self._succession.ready(now_ms)
         self._plan_roll(ready)
-        greeted = self._greeted
+        had_floor = live.call.floor is Floor.AI
         live.apply(calls.EngineReady())
-        if greeted and live.call.floor is Floor.AI:
+        if had_floor:
             self._take_up()
+        else:
+            self._owed = False
 
     def _plan_roll(self, ready: Ready) -> None:
         if ready.expires_unix_ms is None:
@@ -253,6 +267,14 @@ class Seat:
         live.start(self._run(sitter))
         return sitter
 
+    def _call_in(self, name: str) -> Sitter:
+        """It is opened, to take the seat next; whoever was to before is not wanted any more."""
+        if self._coming is not None:
+            self._leave(self._coming)
+        coming = self._opened(name)
+        self._expect(coming)
+        return coming
+
     def _expect(self, coming: Sitter | None) -> None:
         """It is to take the seat next. Operators see which engine comes; one's own renewal is no news."""
         self._coming = coming
@@ -274,7 +296,7 @@ class Seat:
         sitter.on_speech = self._ai.on_speech
         live.engine = sitter.engine
         live.engine_takes_keys = sitter.takes_keys
-        live.keys_masked = live.keys_masked or sitter.name == PIN
+        live.keys_masked = sitter.name == PIN
         live.picture.engine = sitter.name
         if memory := self._memory():
             sitter.engine.recall(memory)
@@ -285,10 +307,11 @@ class Seat:
     def _change_over(self, coming: Sitter) -> None:
         """From one engine that serves to another that is ready."""
         live, now_ms, former = self._live, self._live.now_ms(), self._sitter
-        rolled = former is not None and former.name == coming.name and coming.wanted_ms is None
+        rolled = self._is_renewal(coming)
         if not self._is_quiet() and live.call.floor is Floor.AI:
             self._ai.cut(Party.OPERATOR)
         owed = self._ai.engine_left()
+        self._hang_up = None
         self._expect(None)
         if former is not None:
             self._leave(former)
@@ -299,9 +322,12 @@ class Seat:
         live.picture.mark(now_ms, MarkerKind.ENGINE, label)
         live.note_down("engine", {"engine": coming.name, "rolled": rolled}, now_ms)
         live.apply(calls.EngineReady())
-        if not self._greeted:
+        if live.call.floor is not Floor.AI:
+            # A person speaks with the caller, or nobody may.
+            self._greeted = True
+        elif not self._greeted:
             self.greet()
-        elif live.call.floor is Floor.AI:
+        else:
             self._owed = owed or self._owed or (former is not None and former.name in (PIN, "keypad"))
             self._take_up()
 
@@ -321,22 +347,18 @@ class Seat:
         if live.call.phase not in (Phase.CONNECTING, Phase.LIVE):
             return
         if sitter is self._coming:
-            self._expect(None)
-            if sitter.wanted_ms is not None:
-                live.trouble("swap failed", f"{lost} The call stays with {self._succession.current or 'nobody'}.")
-            else:
-                self._roll_ms = now_ms + ROLL_AGAIN_MS
+            self._coming_lost(sitter, lost)
             return
         if sitter is not self._sitter:
             return
         log.warning("the %s engine was lost (fatal: %s)", sitter.name, lost.fatal)
         self._leave(sitter)
-        self._sitter, self._roll_ms = None, None
-        self._owed = self._ai.engine_left() or self._owed
-        self._unheard_ms = None
+        self._sitter = self._unheard_ms = None
         if self._coming is not None and self._coming.is_ready:
             self._change_over(self._coming)
             return
+        self._roll_ms = None
+        self._owed = self._ai.engine_left() or self._owed
         name = self._succession.lost(lost.fatal, now_ms)
         live.note_down("engine_lost", {"engine": sitter.name, "fatal": lost.fatal, "next": name}, now_ms)
         if not name:
@@ -354,13 +376,32 @@ class Seat:
         self._sit(self._opened(name))
         self._ai.hear_again()
 
+    def _coming_lost(self, coming: Sitter, lost: EngineLost) -> None:
+        live, now_ms = self._live, self._live.now_ms()
+        renewal = self._is_renewal(coming)
+        self._expect(None)
+        if coming.wanted_ms is not None:
+            live.trouble("swap failed", f"{lost} The call stays with {self._succession.current or 'nobody'}.")
+        elif renewal:
+            self._roll_ms = now_ms + ROLL_AGAIN_MS
+        else:
+            # The engine in the seat has done its part: whoever comes after the lost one is to go on.
+            name = self._succession.lost(lost.fatal, now_ms)
+            live.house.engine_lost(str(lost))
+            if name:
+                self._call_in(name)
+            else:
+                live.trouble("AI lost", str(lost))
+                live.apply(calls.EngineGone("the AI was lost"))
+
     def _handed_on(self, event: HandedOn) -> None:
         live = self._live
         match event.to:
             case Destination.AI:
                 names = [name for name in self._succession.engines if name not in (PIN, "keypad")]
                 if names:
-                    self._expect(self._opened(names[0]))
+                    self._call_in(names[0])
+                    self._succession.handed_on(names[0], live.now_ms())
                 else:
                     live.apply(calls.EngineGone("the caller asks for a person"))
             case Destination.OPERATOR:

@@ -55,6 +55,8 @@ def test_what_reached_nobody_is_not_told() -> None:
         turn(Party.OPERATOR, "Ask for the number", 10, kind=TurnKind.ASK),
         turn(Party.OPERATOR, "Ann took over", 20, kind=TurnKind.NOTE),
         turn(Party.CALLER, "••••", 25, kind=TurnKind.KEYS),
+        turn(Party.AI, "•••", 26),
+        turn(Party.OPERATOR, "•••", 27, kind=TurnKind.WHISPER),
     ]
     assert remembered(turns, [tool(ToolState.RUNNING, 30), tool(ToolState.WAITING, 31)]) == []
 

@@ -10,7 +10,9 @@ import pytest
 from bridge import control, filler
 from bridge import live as live_call
 from bridge.audio import FRAME_BYTES
+from bridge.call import EngineGone
 from bridge.control import Floor, MarkerKind, Party, Phase, TurnState, Verb
+from bridge.engines import Destination, HandedOn
 from bridge.line import HOLD
 from bridge.profiles import PinGate
 from bridge.rehearsal.line import Line
@@ -282,3 +284,150 @@ async def test_a_pin_is_asked_for_before_the_ai_and_stands_nowhere(home: Path) -
         assert house.bridge.switchboard.house.journal.flush()
         kept = b"".join(path.read_bytes() for path in home.rglob("*.sqlite*"))
         assert b"4711" not in kept and b"0815" not in kept
+
+
+async def test_who_knew_the_pin_is_not_asked_again_when_the_ai_cannot_be_had(home: Path) -> None:
+    pin = PinGate(setting="CORDBOARD_PIN_TEST")
+    pins = {"CORDBOARD_PIN_TEST": "4711"}
+    async with open_house(home, ("openai", "keypad"), pin=pin, pins=pins) as house, house.desk() as desk:
+        house.model.faults = Faults(refuse_status=401)
+        line = await house.call()
+        await live(desk)
+        await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
+        line.press("4711")
+        await desk.until(lambda store: desk.call().view.engine == "keypad")
+        await desk.until(lambda store: any("cannot be reached" in text for text in desk.texts()))
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_operators_are_rung_when_nobody_can_follow_the_pin(home: Path) -> None:
+    pin = PinGate(setting="CORDBOARD_PIN_TEST")
+    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, house.desk() as desk:
+        house.model.faults = Faults(refuse_status=401)
+        line = await house.call()
+        await live(desk)
+        await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
+        line.press("4711")
+        await desk.until(lambda store: desk.call().view.floor is Floor.HOLD)
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_keys_are_shown_again_once_another_engine_than_the_pins_has_the_call(home: Path) -> None:
+    pin = PinGate(setting="CORDBOARD_PIN_TEST")
+    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        assert await desk.do(control.Swap, call_id=call_id, engine="openai") == ""
+        await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
+        line.press("5")
+        await desk.until(lambda store: "5" in desk.texts())
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def coming_is_ready(house: House, desk: Desk, call_id: str) -> None:
+    """An operator's swap waits for a quiet moment."""
+    seat = house.bridge.switchboard.sessions[call_id]._seat
+    seat.swap("openai")
+    await desk.until(lambda store: house.model.open_sessions == 2)
+    await house.model.until(lambda: house.ai.sent["session.updated"] > 0)
+    await desk.until(lambda store: seat._coming is None or seat._coming.is_ready)
+
+
+async def test_an_ai_lost_while_its_successor_waits_for_quiet_is_followed_by_it_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.seat.SWAP_PATIENCE_MS", 60_000)
+    house.model.speed = 1.0
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await speaking(desk)
+        former = house.ai
+        await coming_is_ready(house, desk, call_id)
+        await former.leave(1011, "the AI fell over")
+        await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_swap_in_the_middle_of_the_callers_turn_lets_the_successor_hear_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.seat.SWAP_PATIENCE_MS", 0)
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await greeted(desk)
+        former = house.ai
+        line.say(clip(0).audio[: 50 * FRAME_BYTES])
+        await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
+        house.bridge.switchboard.sessions[call_id]._seat.swap("openai")
+        await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_an_ai_lost_before_it_said_a_word_is_followed_by_one_that_greets(house: House) -> None:
+    house.model.faults = Faults(silent=True)
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        await house.model.until(lambda: any(m["type"] == "response.create" for m in house.ai.received))
+        house.model.faults = Faults()
+        await house.ai.leave(1011, "the AI fell over")
+        await desk.until(lambda store: greetings(desk) == 1)
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_who_takes_over_is_not_hung_up_on_by_the_engine_that_had_the_call(house: House) -> None:
+    house.model.speed = 1.0
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await speaking(desk)
+        seat = house.bridge.switchboard.sessions[call_id]._seat
+        assert seat._sitter is not None
+        seat.told(seat._sitter, HandedOn(Destination.HANG_UP, "the menu ended the call"))
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        until_ms = desk.call().view.clock_ms + 1000
+        await desk.until(lambda store: desk.call().view.clock_ms > until_ms)
+        assert desk.call().view.phase is Phase.LIVE
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_an_engine_that_is_not_wanted_any_more_before_it_came_is_closed(house: House) -> None:
+    house.model.speed = 1.0
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await speaking(desk)
+        await coming_is_ready(house, desk, call_id)
+        seat = house.bridge.switchboard.sessions[call_id]._seat
+        assert seat._sitter is not None
+        seat.told(seat._sitter, HandedOn(Destination.AI))
+        await house.model.until(lambda: house.model.total_sessions == 3 and house.model.open_sessions <= 2)
+        assert await desk.do(control.Interrupt, call_id=call_id) == ""
+        await house.model.until(lambda: house.model.open_sessions == 1)
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_menu_that_ends_a_ring_says_its_words_once(home: Path) -> None:
+    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await greeted(desk)
+        house.bridge.switchboard.sessions[call_id].apply(EngineGone("no AI"))
+        assert desk.call().view.phase is Phase.LIVE
+        assert await desk.do(control.Swap, call_id=call_id, engine="keypad") == ""
+        await desk.until(lambda store: desk.call().view.engine == "keypad" and desk.call().view.floor is Floor.AI)
+        await desk.until(lambda store: any("cannot be reached any more" in text for text in desk.texts()))
+        await desk.until(lambda store: desk.call().view.activity == "Listening")
+        assert sum("cannot be reached any more" in text for text in desk.texts()) == 1
+        line.hang_up()
+        await settled(house, desk, line)
