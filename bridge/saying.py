@@ -8,9 +8,9 @@ line goes out between two items of the AI's speech, never into the middle of one
 from __future__ import annotations
 
 from bridge.call import BY_PERSON
-from bridge.control import Party, Phase, TurnKind, TurnState
+from bridge.control import Floor, Party, Phase, TurnKind, TurnState
 from bridge.engines.speech import VoiceFailed
-from bridge.line import SAY
+from bridge.line import HOLD, SAY
 from bridge.live import Live
 
 
@@ -87,6 +87,9 @@ class Saying:
             transcript, now_ms = live.picture.transcript, round(live.now_ms())
             transcript.say_begins(request, item_id)
             transcript.speech_received(item_id, len(audio), now_ms)
+            if live.call.floor is Floor.AI and live.line.playout.playing.startswith(HOLD):
+                # A filler that nobody needs any more.
+                live.line.cut()
             live.line.speak(item_id, audio)
             live.line.finish(item_id)
             live.picture.lines(transcript.speech_done(item_id) or [request])
