@@ -38,6 +38,9 @@ class AI:
         """Replies that have begun and are not done."""
 
         self._say_request = ""
+        self._cuts = 0
+        """How often an operator cut it short: tools that ran then are not spoken of."""
+
         self._empty_replies = 0
         self._caller_waits = False
         self._caller_turn = ""
@@ -156,6 +159,7 @@ class AI:
         cut = live.line.cut()
         everything = [item_id for item_id in (cut.item_id, *cut.dropped) if item_id]
         self._open.clear()
+        self._cuts += by is Party.OPERATOR
         items = [item_id for item_id in everything if voice_of(item_id) is Party.AI]
         says = [item_id for item_id in everything if item_id.startswith(SAY)]
         item_id = items[0] if items else ""
@@ -337,7 +341,7 @@ class AI:
 
     async def _run_tool(self, tool_id: str, name: str, arguments: str, shown: str) -> None:
         live, engine = self._live, self._live.engine
-        started_ms = live.now_ms()
+        started_ms, cuts = live.now_ms(), self._cuts
         view = ToolView(
             call_id=live.picture.call_id,
             tool_id=tool_id,
@@ -359,6 +363,8 @@ class AI:
         elif name == "ask_for_person":
             live.picture.need("person", "asks for a person")
         if live.engine is not None and live.engine is engine:
+            # Until it begins to tell what was found, nothing else shows that more is to come.
+            live.picture.thinking = live.call.floor is Floor.AI and cuts == self._cuts
             engine.answer_tool(tool_id, result.text)
         elif live.engine is not None:
             # It asked and is gone; its successor was told of all but this.

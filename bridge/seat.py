@@ -35,6 +35,9 @@ SWAP_PATIENCE_MS = 4000
 
 ROLL_AGAIN_MS = 10_000
 
+CALM_MS = 1000
+"""A renewal that nobody asked for waits for so much quiet, so that nobody is just about to speak."""
+
 HEARD_WITHIN_MS = 1000
 """So soon a successor must have noticed the turn that it was given to hear; else that turn is lost to it."""
 
@@ -86,6 +89,7 @@ class Seat:
         self._unheard_ms: float | None = None
         """Until when the seated engine must have noticed the turn that was lost with its predecessor."""
 
+        self._quiet_since_ms: float | None = None
         self._hang_up: str | None = None
         self._roll_ms: float | None = None
         self._ring_over_ms: float | None = None
@@ -134,7 +138,12 @@ class Seat:
         if live.call.floor is not Floor.AI:
             # A person has other plans with the caller than the engine had.
             self._hang_up = None
-        if self._hang_up is not None and self._is_quiet():
+        quiet = (self._hang_up is not None or self._coming is not None) and self._is_quiet()
+        if not quiet:
+            self._quiet_since_ms = None
+        elif self._quiet_since_ms is None:
+            self._quiet_since_ms = now_ms
+        if self._hang_up is not None and quiet:
             why, self._hang_up = self._hang_up, None
             live.apply(calls.HangUp(Party.AI, why))
         if self._ring_over_ms is not None and now_ms > self._ring_over_ms:
@@ -145,11 +154,16 @@ class Seat:
         coming = self._coming
         if coming is not None and coming.is_ready:
             overdue = coming.wanted_ms is not None and now_ms - coming.wanted_ms > SWAP_PATIENCE_MS
-            if overdue or self._is_quiet():
+            calm = self._quiet_since_ms is not None and now_ms - self._quiet_since_ms >= CALM_MS
+            if overdue or (calm if self._is_renewal(coming) else quiet):
                 self._change_over(coming)
         elif coming is None and self._roll_ms is not None and now_ms > self._roll_ms:
             self._roll_ms = None
             self._call_in(self._succession.current)
+
+    def _is_renewal(self, coming: Sitter) -> bool:
+        """Whether it comes for no other reason than that a session has an end."""
+        return coming.wanted_ms is None and self._sitter is not None and self._sitter.name == coming.name
 
     def _is_awaited(self) -> bool:
         sitter, coming = self._sitter, self._coming
@@ -169,12 +183,9 @@ class Seat:
             if live.call.floor is Floor.AI:
                 self._go_on(LOST_WORDS)
 
-    def _is_renewal(self, coming: Sitter) -> bool:
-        return coming.wanted_ms is None and self._sitter is not None and self._sitter.name == coming.name
-
     def _is_quiet(self) -> bool:
         live = self._live
-        busy = live.picture.caller_speaking or self._ai.is_due or self._ai.awaits_words
+        busy = live.picture.caller_speaking or self._ai.is_due or self._ai.awaits_words or live.caller_sounds()
         # A hold's sound, or a filler's, is nobody's speech.
         playing = live.line is not None and voice_of(live.line.playout.playing) is not Party.NOBODY
         return not busy and not playing

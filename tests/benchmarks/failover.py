@@ -50,11 +50,11 @@ TURNS = 500
 WITHIN_S = 3600.0
 CALL_TURNS = 6
 KILLED_SHARE = 0.75
-LOST_MS, OVER_MS, LONGEST_MS = 15_000, 1_500, 60_000
+LOST_MS, OVER_MS, LONGEST_MS = 15_000, 1_200, 60_000
 MOST_SILENCE_MS = 3_000
 TRIES = 3
-LINES = ((0, 4), (1, 1), (2, 2), (3, 4))
-"""Which of the billing caller's lines they say, and how often; the second one's answer is very long."""
+LINES = ((0, 8), (1, 1), (2, 2), (3, 8))
+"""Which of the billing caller's lines they say, and how often; the second's answer takes a quarter of a minute."""
 
 CASCADES = ("cascade", "openai", "keypad")
 Post: TypeAlias = tuple[tuple[str, ...], CascadeProfile]

@@ -9,7 +9,8 @@ Printed for each:
     turns, lost         what the caller said, and how often the AI's answer was not heard within 15 s
     cut                 sentences of the AI's that did not come to their end
     greetings           how often the caller was greeted
-    renewals            sessions that took over; and how many were lost or expired instead
+    renewals            sessions that took over
+    troubles            what was told to operators: sessions that were lost or expired, stalls of this machine
     frame gap           from the last of the caller's frames that the old session got to the first that the new one
                         got, less the 20 ms between any two frames; and the frames that no session got at all
     quiet before        how long nobody had spoken when the new session took the seat
@@ -87,7 +88,7 @@ class Seen:
     renewals: list[Renewal] = field(default_factory=list)
     cut: int = 0
     greetings: int = 0
-    lost_engines: int = 0
+    troubles: list[str] = field(default_factory=list)
     unheard_frames: int = 0
     recalled: int = 0
     ready_ms: float = 0.0
@@ -115,7 +116,7 @@ class Seen:
             f"{self.lost} turns were lost": self.lost,
             f"{self.cut} sentences of the AI were cut": self.cut,
             f"{self.greetings} greetings": self.greetings != 1,
-            f"{self.lost_engines} sessions were lost or expired": self.lost_engines,
+            f"troubles: {', '.join(self.troubles)}": self.troubles,
             f"{self.unheard_frames} frames of the caller reached no session": self.unheard_frames,
             f"only {len(self.renewals)} renewals": len(self.renewals) < least_renewals,
             "a gap over 300 ms": any(renewal.gap_ms > MOST_GAP_MS for renewal in self.renewals),
@@ -157,7 +158,8 @@ class LongCall:
         spoken = [turn for turn in transcript if turn.speaker is Party.AI]
         seen.cut = sum(turn.cut_by is not Party.NOBODY for turn in spoken)
         seen.greetings = sum("you have reached" in turn.text.lower() for turn in spoken)
-        seen.lost_engines = sum(m.kind is MarkerKind.TROUBLE for m in self._session.picture.markers.values())
+        markers = self._session.picture.markers.values()
+        seen.troubles = [f"{m.label} at {m.at_ms / 60_000:.1f} min" for m in markers if m.kind is MarkerKind.TROUBLE]
         said = len(ears.said) - self._first_frame
         seen.unheard_frames = max(0, said - sum(self._frames.values()) - 1)
         seen.last_rss_mb = _rss_mb()
@@ -248,8 +250,9 @@ def report(seen: Seen) -> list[str]:
         "turns, lost": f"{len(seen.turns)}, {seen.lost}",
         "sentences cut": f"{seen.cut}",
         "greetings": f"{seen.greetings}",
-        "renewals": f"{len(seen.renewals)}, {seen.lost_engines} lost or expired"
+        "renewals": f"{len(seen.renewals)}"
         + (f", {min(apart_s) / 60:.1f} to {max(apart_s) / 60:.1f} min apart" if apart_s else ""),
+        "troubles": ", ".join(seen.troubles) or "none",
         "frame gap, ms": f"{spread([renewal.gap_ms for renewal in seen.renewals])}; "
         f"{seen.unheard_frames} frames reached no session",
         "quiet before, ms": f"least {min((renewal.quiet_ms for renewal in seen.renewals), default=0)}",
