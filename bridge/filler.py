@@ -12,8 +12,11 @@ from bridge.control import Floor, Phase
 from bridge.line import HOLD
 from bridge.live import Live
 
-SILENT_MS = 2300.0
-"""Well below the 3 s after which people ask whether anybody is there."""
+SILENT_MS = 1900.0
+"""Well below the 3 s after which people ask whether anybody is there.
+
+It is counted from some 0.4 s after the last sound, and what is then spoken takes 0.2 s to the ear.
+"""
 
 SPOKE_TICKS = 8
 """A caller heard at so many ticks since the AI last was has said something, whatever the engine noticed."""

@@ -243,7 +243,7 @@ class Caller:
                 return False
             if (now - ended) * FRAME_MS > LONGEST_MS:
                 self._close_turn(ended, now, self._engine())
-                self._tally.broken.append(f"post {self._number}: an answer that does not end")
+                self._tally.broken.append(f"post {self._number}: an answer that does not end: {self._turn}")
                 return True
 
     def _close_turn(self, ended: int, until: int, served: str) -> None:
