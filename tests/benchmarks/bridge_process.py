@@ -55,6 +55,7 @@ if __name__ == "__main__":
     parser.add_argument("--core", type=int, default=-1)
     parser.add_argument("--engine", default="openai", help="that answers, with no other to follow")
     parser.add_argument("--cascade", default="{}", help="who listens and speaks in one, as JSON")
+    parser.add_argument("--first-line", default="", help="what it says first, instead of the profile's")
     given = parser.parse_args()
     pin(given.core)
     settings = Settings(home=Path(given.home)).with_rehearsal(
@@ -66,6 +67,17 @@ if __name__ == "__main__":
         model_url=given.ai_url,
     )
     cascade = msgspec.json.decode(given.cascade, type=CascadeProfile)
-    profiles = Profiles([with_(one, engine=given.engine, then=(), cascade=cascade) for one in Profiles.load()])
+    profiles = Profiles(
+        [
+            with_(
+                one,
+                engine=given.engine,
+                then=(),
+                cascade=cascade,
+                first_line=given.first_line or one.first_line,
+            )
+            for one in Profiles.load()
+        ]
+    )
     with new_runner() as runner:
         runner.run(serve(replace(settings, max_calls=1000), profiles))

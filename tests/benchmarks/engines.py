@@ -48,6 +48,7 @@ from tests.benchmarks.timed_turns import LineTap, Times, VendorsTap, times
 TURNS = 60
 NUMBER = "+16285550100"
 KEY = "sk-benchmark"
+HELLO = "I understand."
 GREETING_MS = 1200
 BETWEEN_FRAMES = 7
 """Quiet frames between two sentences; there are fewer within one."""
@@ -97,7 +98,7 @@ class Subject:
         if not self.greets:
             return ["--ai-url", ai_url, "--api-key", KEY]
         where = ["--ai-url", ai_url, "--api-url", api_url, "--home", home]
-        given = [*where, "--account-sid", ACCOUNT_SID, "--auth-token", token]
+        given = [*where, "--account-sid", ACCOUNT_SID, "--auth-token", token, "--first-line", HELLO]
         if not self.speaker:
             return given
         who = {"transcriber": self.transcriber, "speaker": self.speaker}
