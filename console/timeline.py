@@ -163,7 +163,7 @@ def placed(
     where none is, the row whose word ends first gives way: that word is shortened, down to its
     shape alone when fewer than ``least_px`` would be left. Where the view begins plays no part,
     so words keep their rows while time moves on. A word that would reach beyond ``end_px``, where
-    a call is over, stands before its shape.
+    a call is over, stands before its shape, in a row where it covers no other's if there is one.
     """
     places: list[Place] = []
     newest: list[int | None] = [None] * rows
@@ -186,7 +186,9 @@ def placed(
         place = places[index]
         if not place.width_px or x + place.width_px <= end_px:
             continue
-        places[index] = Place(place.row, width, before=True)
+        taken = {places[at].row for at in range(index) if marks[at][0] > x - width - gap_px}
+        row = next((row for row in (place.row, *range(rows)) if row not in taken), place.row)
+        place = places[index] = Place(row, width, before=True)
         for at in reversed([at for at in range(index) if places[at].row == place.row]):
             room = 0.0 if places[at].before else x - width - gap_px - marks[at][0]
             if room < places[at].width_px:

@@ -119,6 +119,12 @@ def test_a_word_that_would_reach_beyond_the_end_of_the_call_stands_before_its_sh
     assert [(place.before, place.width_px) for place in crowded] == [(False, 30), (True, 50)]
     both = placed([(0, 40), (270, 50), (290, 50)], rows=1, gap_px=10, least_px=20, end_px=300)
     assert [place.width_px for place in both] == [40, 0, 50]
+    apart = placed([(0, 40), (270, 20), (290, 50)], rows=2, gap_px=10, least_px=20, end_px=300)
+    assert [(place.row, place.before, place.width_px) for place in apart] == [
+        (0, False, 40),
+        (0, False, 20),
+        (1, True, 50),
+    ]
 
 
 marks = st.lists(st.tuples(st.integers(0, 2000), st.integers(10, 200)), max_size=40).map(sorted)
