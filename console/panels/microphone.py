@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -19,7 +19,12 @@ from console.widgets.on_air_sign import OnAirSign, Shape
 
 
 class MicrophoneBanner(QFrame):
-    """Shown from the failure to a person's choice; without one the caller is soon put on hold."""
+    """Shown from the failure to a person's choice; without one the caller is soon put on hold.
+
+    typing_wanted(): the person stays and types to the caller whose floor it is.
+    """
+
+    typing_wanted = Signal()
 
     def __init__(self, desk: Desk, on_air: OnAir, sound: Sound, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,6 +97,8 @@ class MicrophoneBanner(QFrame):
             self._on_air.use_other_input()
         else:
             self._on_air.stay()
+            self._desk.select(self._on_air.has_floor_of)
+            self.typing_wanted.emit()
 
     def tick(self) -> None:
         """Count down."""

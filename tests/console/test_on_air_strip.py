@@ -356,6 +356,9 @@ def test_without_another_microphone_one_can_stay_and_type(play: Play) -> None:
         QTest.mouseClick(app.window.microphone.use, Qt.MouseButton.LeftButton)
         assert not app.window.microphone.isVisible()
         assert app.on_air.has_floor_of == "c1"
+        # Letters are words now, and no keys of the desk.
+        QTest.keyClicks(app.window.focusWidget(), "hello")
+        assert app.window.controls.line.text() == "hello"
 
     play(scene, before=one_call)
 
