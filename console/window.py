@@ -52,6 +52,8 @@ LIST_EVERY_MS = 100.0
 SLOW_EVERY_MS = 200.0
 SMALLEST_PX = QSize(1100, 700)
 USUAL_PX = QSize(1440, 900)
+FRAME_PX = QSize(4, 40)
+"""What a window manager may put around the window; how much it is, is only known when it has."""
 DETAILS_FROM_PX = 1240
 """The right column needs a window this wide; below it is the first to go."""
 
@@ -170,7 +172,9 @@ class Window(QMainWindow):
         self.dock.hide()
         self.details.hide()
         self.setMinimumSize(SMALLEST_PX.expandedTo(self.minimumSizeHint()))
-        self.resize(USUAL_PX)
+        room = self.screen().availableGeometry().size() - FRAME_PX
+        # The controls are at the bottom: below the screen's edge nobody could press them.
+        self.resize(USUAL_PX.boundedTo(room) if SMALLEST_PX.boundedTo(room) == SMALLEST_PX else USUAL_PX)
 
     def _build_handlers(self) -> dict[str, Callable[[], object]]:
         """What becomes of a row of the actions that is no verb of the controls'."""
@@ -217,6 +221,7 @@ class Window(QMainWindow):
         self.details.swap_wanted.connect(lambda: self.controls.act("swap"))
         self.engines.chosen.connect(lambda engine: desk.do("swap", text=engine))
         self.on_air.act_wanted.connect(self.controls.act)
+        self.microphone.typing_wanted.connect(lambda: self.controls.act("say"))
         self._on_air.changed.connect(self._show_on_air)
         self.talk_key.talk.connect(self._on_air.talk)
         self.talk_key.tapped.connect(lambda: self.controls.act("take_over"))

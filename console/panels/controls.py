@@ -365,7 +365,9 @@ class ControlsPanel(QFrame):
     def _ahead(self, view: CallView) -> tuple[str, str]:
         """What is about to happen."""
         if view.coming:
-            words = self.tr("{engine} takes over at the next quiet moment; the caller hears nothing of it.")
+            words = self.tr(
+                "{engine} takes over at the next quiet moment. If there is none for 4 s, the AI is cut off."
+            )
             return words.format(engine=engine_word(view.coming)), "ai"
         if is_rung(view):
             words = self.tr("No AI is left, and the caller hears the hold sound. Take over ({key}), or the call ends.")

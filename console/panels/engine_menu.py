@@ -31,7 +31,7 @@ class EngineMenu(QMenu):
         for engine in view.engines:
             action = self.addAction(engine_word(engine))
             action.triggered.connect(lambda _=False, engine=engine: self.chosen.emit(engine))
-        self._words(self.tr("At the next quiet moment; the caller hears nothing of it."), "dim")
+        self._words(self.tr("At the next quiet moment. If there is none for 4 s, the AI is cut off."), "dim")
         self.popup(place - QPoint(0, self.sizeHint().height()) if above else place)
         self.setActiveAction(self.actions()[1])
 

@@ -80,6 +80,7 @@ class OnAirPanel(QFrame):
         keys = {name: key_words(BY_NAME[name].key) for name in ("take_over", "listen")}
         words = self.tr("Your microphone is off. {take_over} takes the selected call over, {listen} listens to it.")
         self.idle.setText(words.format(**keys))
+        self.idle.setMinimumHeight(self.sign.sizeHint().height())
         flow = FlowLayout(theme.px(10))
         flow.addWidget(self.idle)
         self._speaking: tuple[QWidget, ...] = (
@@ -171,6 +172,8 @@ class OnAirPanel(QFrame):
             call = self._desk.store.calls.get(floor)
             if call is not None and call.view.private:
                 words = self.tr("{who} hears you. The AI hears nothing, and nothing is recorded or written down.")
+            elif call is not None and not call.view.engine:
+                words = self.tr("{who} hears you. There is no AI on this call any more.")
             else:
                 words = self.tr("{who} hears you. The AI is silent and keeps listening.")
             return self.tr("ON AIR"), Shape.DISC, words.format(who=who)
