@@ -251,7 +251,7 @@ def _house(
                 state=HealthState.RED,
                 word="AI lost",
                 reason=why,
-                fix="Check OPENAI_API_KEY and the network; the next call tries again.",
+                fix="Do what the reason says; the next call tries again.",
             )
         )
 

@@ -31,6 +31,9 @@ KEPT_OPEN_S = 90.0
 MOST_TOKENS = 800
 """Longest reply, with its tools: some minutes of speech."""
 
+NO_KEY = "none"
+"""Servers without keys want one that is not empty."""
+
 QUOTED_CHARS = 200
 
 
@@ -106,8 +109,7 @@ class Chat:
         self.left_out: set[str] = set()
         self._base_url = base_url
         self._patience_s = patience_s
-        # Servers without keys want one that is not empty.
-        self._api_key = api_key or "none"
+        self._api_key = api_key or NO_KEY
         self._options: dict[str, Any] = {
             "stream_options": {"include_usage": True},
             "max_completion_tokens": MOST_TOKENS,
@@ -240,10 +242,10 @@ class Chat:
             case openai.APIConnectionError():
                 return ChatFailed(f"{who} cannot be reached. Check the network and CORDBOARD_CHAT_URL.", fatal=False)
             case openai.APIStatusError(status_code=status):
-                words = error.message[:QUOTED_CHARS]
+                words = self._quoted(error.message)
             case openai.APIError():
                 # Told in the middle of a reply.
-                status, words = 500, error.message[:QUOTED_CHARS]
+                status, words = 500, self._quoted(error.message)
             case _:
                 return ChatFailed(f"{who} could not be asked ({type(error).__name__}).", fatal=False)
         code = getattr(error, "code", None) or ""
@@ -263,6 +265,10 @@ class Chat:
         else:
             return ChatFailed(f"{who} had an error ({status}). It may pass; try again.", fatal=False)
         return ChatFailed(text, fatal=True)
+
+    def _quoted(self, words: str) -> str:
+        """A server's own words, cut short. Some quote the key that they refuse."""
+        return (words if self._api_key == NO_KEY else words.replace(self._api_key, "(the key)"))[:QUOTED_CHARS]
 
 
 def vendor_of(base_url: str) -> str:

@@ -211,7 +211,9 @@ Answers = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def peculiar(*answers: web.Response | tuple[str, ...]) -> AsyncIterator[tuple[Chat, list[dict[str, Any]]]]:
+async def peculiar(
+    *answers: web.Response | tuple[str, ...], key: str = ""
+) -> AsyncIterator[tuple[Chat, list[dict[str, Any]]]]:
     """A server that gives these answers in turn: responses, or the data of a stream's events."""
     asked: list[dict[str, Any]] = []
     left = list(answers)
@@ -231,7 +233,7 @@ async def peculiar(*answers: web.Response | tuple[str, ...]) -> AsyncIterator[tu
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    async with thinking(f"http://{host}:{port}/v1", key="", model="llama") as chat:
+    async with thinking(f"http://{host}:{port}/v1", key=key, model="llama") as chat:
         yield chat, asked
     await runner.cleanup()
 
@@ -306,3 +308,11 @@ async def test_chunks_without_anything_are_passed_over() -> None:
     )
     async with peculiar(odd) as (chat, _):
         assert await whole(chat, said("Hello.")) == [Text("No."), Finished("")]
+
+
+async def test_a_server_that_quotes_the_key_does_not_make_it_known() -> None:
+    refused = web.json_response({"error": {"message": "Incorrect API key: sk-wrong"}}, status=400)
+    async with peculiar(refused, key="sk-wrong") as (chat, _):
+        with pytest.raises(ChatFailed, match="Incorrect API key") as failed:
+            await whole(chat, said("Hello."))
+    assert "sk-wrong" not in str(failed.value)
