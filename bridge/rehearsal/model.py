@@ -54,7 +54,8 @@ class Faults:
     deepgram_refuse_status, deepgram_end_after, deepgram_end_with, deepgram_inject_after,
     deepgram_inject: the same for a socket to Deepgram, sound counted as messages called "sound".
     deepgram_silent: it understands nothing and says nothing; deepgram_slow_ms: all comes so much later.
-    speech_delay_ms: until the first sound of requests for speech; speech_pace: how many times faster than real time it comes, 0 at once.
+    speech_delay_ms: until the first sound of requests for speech; speech_pace: how many times faster than
+    real time it comes, 0 at once.
     elevenlabs_refuse_status: the same for ElevenLabs; elevenlabs_error: it refuses to speak, with this
     name; elevenlabs_silent: it never says anything; elevenlabs_cut_after: it cuts the socket with this
     piece of sound; elevenlabs_inject: raw texts with each piece. elevenlabs_delay_ms: until a
