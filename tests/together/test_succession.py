@@ -9,7 +9,7 @@ import pytest
 
 from bridge import control, filler
 from bridge import live as live_call
-from bridge.audio import FRAME_BYTES
+from bridge.audio import BYTES_PER_MS, FRAME_BYTES
 from bridge.call import EngineGone
 from bridge.control import Floor, MarkerKind, Party, Phase, TurnState, Verb
 from bridge.engines import Destination, HandedOn
@@ -364,8 +364,12 @@ async def test_a_swap_in_the_middle_of_the_callers_turn_lets_the_successor_hear_
         former = house.ai
         line.say(clip(0).audio[: 50 * FRAME_BYTES])
         await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
-        house.bridge.switchboard.sessions[call_id]._seat.swap("openai")
+        session = house.bridge.switchboard.sessions[call_id]
+        session._seat.swap("openai")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
+        (seated,) = [mark.at_ms for mark in desk.call().markers.values() if mark.kind is MarkerKind.ENGINE]
+        from_before_ms = house.ai.appended_bytes / BYTES_PER_MS - (session.live.now_ms() - seated)
+        assert from_before_ms > 500
         line.hang_up()
         await settled(house, desk, line)
 
