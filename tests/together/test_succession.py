@@ -435,3 +435,23 @@ async def test_a_menu_that_ends_a_ring_says_its_words_once(home: Path) -> None:
         assert sum("cannot be reached any more" in text for text in desk.texts()) == 1
         line.hang_up()
         await settled(house, desk, line)
+
+
+async def test_typed_words_are_heard_at_once_where_a_filler_plays(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filler, "SILENT_MS", 300.0)
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await greeted(desk)
+        house.model.faults = Faults(silent=True)
+        playout = house.bridge.switchboard.sessions[call_id].live.line.playout
+        line.say(clip(0).audio)
+        await desk.until(lambda store: playout.playing == "hold-filler-2")
+        until_ms = desk.call().view.clock_ms + 10_000
+        assert await desk.do(control.Say, call_id=call_id, text="I am with you in a moment.") == ""
+        await desk.until(lambda store: playout.playing.startswith("say-"))
+        assert desk.call().view.clock_ms < until_ms
+        line.hang_up()
+        await settled(house, desk, line)
