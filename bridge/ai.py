@@ -19,6 +19,8 @@ from bridge.saying import Saying
 
 SLOW_ANSWER_MS = 4000
 EMPTY_REPLIES = 3
+AUDIBLE = 36
+"""Height (`bridge.audio.peak`) from which a frame may be speech: 34 dB below full scale."""
 
 
 class AI:
@@ -88,7 +90,9 @@ class AI:
         """
         live, now_ms = self._live, round(self._live.now_ms())
         picture, transcript = live.picture, live.picture.transcript
-        owed = self._caller_waits or picture.thinking or bool(self._open or self._replies)
+        speaking = bool(self._open or self._replies)
+        # The wait alone tells of it where a tool was answered already and the words that follow were still made.
+        owed = self._caller_waits or picture.thinking or speaking or picture.waited_ms(now_ms) > 0
         self.take_received()
         for item_id in self._open:
             picture.lines(transcript.speech_done(item_id))
@@ -101,6 +105,9 @@ class AI:
         if lost := self._caller_turn or self._unwritten:
             self._again = lost
             picture.lines(transcript.words_failed(Party.CALLER, lost, now_ms))
+            if not any(peak(a2b_base64(frame)) >= AUDIBLE for frame, _ in live.lately if frame):
+                # It was noticed too late: nothing of what they said can be heard again. They are spoken to instead.
+                self._again, owed = "", True
         self._caller_turn = self._unwritten = ""
         picture.caller_speaking = False
         return owed and not self._again
