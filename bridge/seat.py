@@ -393,6 +393,9 @@ class Seat:
         self._expect(None)
         if coming.wanted_ms is not None:
             live.trouble("swap failed", f"{lost} The call stays with {self._succession.current or 'nobody'}.")
+            if self._roll_ms is None and live.picture.session_expires_ms is not None:
+                # It took the place of a renewal.
+                self._roll_ms = now_ms + ROLL_AGAIN_MS
         elif renewal:
             self._roll_ms = now_ms + ROLL_AGAIN_MS
         else:
