@@ -84,7 +84,7 @@ class Rehearsal:
         await self._company.hang_up_all()
 
     def _scenario(self, name: str) -> Scenario:
-        """ "" is whichever comes next."""
+        """The one called so, or with no name whichever comes next."""
         name = name or next(self._any)
         if name not in self._catalogue:
             raise ValueError(f"there is no scenario called {name}: choose from {', '.join(self._catalogue)}")
