@@ -213,7 +213,7 @@ class TopPanel(QFrame):
         self.filter.setToolTip(QCoreApplication.translate(CONTEXT, BY_NAME["filter"].look.tooltip))
         self.filter.setAccessibleName(self.tr("Filter calls"))
         self.filter.setClearButtonEnabled(True)
-        self.filter.setMinimumWidth(theme.px(124))
+        self.filter.setMinimumWidth(theme.px(90))
         self.filter.setMaximumWidth(theme.px(210))
         self.filter.textChanged.connect(self.filtered)
         row.addWidget(self.filter, 1)
