@@ -18,7 +18,7 @@ SILENT_MS = 1900.0
 It is counted from some 0.4 s after the last sound, and what is then spoken takes 0.2 s to the ear.
 """
 
-SPOKE_TICKS = 8
+SPOKE_TICKS = 4
 """A caller heard at so many ticks since the AI last was has said something, whatever the engine noticed."""
 
 SPOKE_COUNTS_MS = 12_000
@@ -39,17 +39,26 @@ class Filler:
         self._spoke_ms = 0.0
 
     def watch(self) -> None:
-        """Every tick: speaks when it has been quiet for too long."""
+        """Every other tick: speaks when it has been quiet for too long."""
         live, now_ms = self._live, self._live.now_ms()
         line = live.line
         if line is None or (live.call.floor is not Floor.AI and live.call.phase is not Phase.CONNECTING):
             self._quiet_ms, self.is_playing = None, False
             return
-        sounds = live.caller_sounds()
-        self._take_note(sounds, line.playout.playing, now_ms)
-        if sounds or line.playout.playing or not self._is_awaited(now_ms):
+        if playing := line.playout.playing:
             self._quiet_ms = None
-            self.is_playing = self.is_playing and bool(line.playout.playing)
+            if not playing.startswith(HOLD):
+                self._spoke_ticks = 0
+            elif live.caller_sounds():
+                self._caller_spoke(now_ms)
+            return
+        self.is_playing = False
+        if live.caller_sounds():
+            self._caller_spoke(now_ms)
+            self._quiet_ms = None
+            return
+        if not self._is_awaited(now_ms):
+            self._quiet_ms = None
             return
         if self._quiet_ms is None:
             self._quiet_ms = now_ms
@@ -70,13 +79,10 @@ class Filler:
         if line is not None and line.playout.playing.startswith(HOLD):
             line.cut()
 
-    def _take_note(self, sounds: bool, playing: str, now_ms: float) -> None:
+    def _caller_spoke(self, now_ms: float) -> None:
         """An engine that has gone deaf does not tell that the caller spoke: their sound does."""
-        if playing and not playing.startswith(HOLD):
-            self._spoke_ticks = 0
-        elif sounds:
-            self._spoke_ticks += 1
-            self._spoke_ms = now_ms
+        self._spoke_ticks += 1
+        self._spoke_ms = now_ms
 
     def _is_awaited(self, now_ms: float) -> bool:
         """Whether it is our turn to speak. An engine may take the caller to be speaking who is silent."""

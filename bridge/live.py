@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-from binascii import a2b_base64
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bridge import call as calls
 from bridge import engines
-from bridge.audio import peak
 from bridge.control import Floor, MarkerKind
 from bridge.house import House, Recorder, Stream
 from bridge.line import Line
@@ -21,7 +19,7 @@ from bridge.picture import Picture
 from bridge.profiles import Profile
 
 LATELY_FRAMES = 500
-RECENT_FRAMES = 15
+RECENT_COLUMNS = 15
 SOUND = 36
 """Height (`bridge.audio.peak`) of speech, 34 dB below full scale."""
 
@@ -80,8 +78,7 @@ class Live:
 
     def caller_sounds(self) -> bool:
         """Whether the caller can be heard in their newest frames, whatever an engine makes of them."""
-        newest = list(self.lately)[-RECENT_FRAMES:]
-        return any(peak(a2b_base64(payload)) >= SOUND for payload, _ in newest if payload)
+        return max(self.picture.waveform.caller[-RECENT_COLUMNS:], default=0) >= SOUND
 
     # ── work ──
 

@@ -53,6 +53,9 @@ class Session:
         self.talk = self._operator.talk
         self._tick_timer: asyncio.TimerHandle | None = None
         self._tick_due_s = 0.0
+        self._looks = False
+        """Whether this tick looks after silence and successors, for which every other one is soon enough."""
+
         self._end_timer: asyncio.TimerHandle | None = None
         self._fault: Exception | None = None
         self._closed = False
@@ -296,8 +299,10 @@ class Session:
         if self.live.line is not None:
             self.live.line.advance()
             self._operator.keep_on_hold()
-        self._ai.filler.watch()
-        self._seat.watch()
+        self._looks = not self._looks
+        if self._looks:
+            self._ai.filler.watch()
+            self._seat.watch()
         self.picture.tell(("peaks", ""))
         self._caller.watch()
         was_s, self.picture.clock_ms = self.picture.clock_ms // 1000, round(self.live.now_ms())
