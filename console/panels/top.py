@@ -213,7 +213,7 @@ class TopPanel(QFrame):
         self.filter.setToolTip(QCoreApplication.translate(CONTEXT, BY_NAME["filter"].look.tooltip))
         self.filter.setAccessibleName(self.tr("Filter calls"))
         self.filter.setClearButtonEnabled(True)
-        self.filter.setMinimumWidth(theme.px(90))
+        self.filter.setMinimumWidth(theme.px(64))
         self.filter.setMaximumWidth(theme.px(210))
         self.filter.textChanged.connect(self.filtered)
         row.addWidget(self.filter, 1)
@@ -252,7 +252,10 @@ class TopPanel(QFrame):
         self.vendors.show_figures(tuple(self._desk.store.vendors.values()), whose, costs_usd)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where it is narrow, the cost goes first (the right column has it too), then the words of what works."""
+        """Where it is narrow, the cost goes first (the right column has it too), then the words of what works.
+
+        Calls that need somebody are told before those that are live.
+        """
         super().resizeEvent(event)
         for chip in self.chips.values():
             chip.set_word_shown(self.width() >= theme.px(WORDS_FROM_PX))
@@ -291,6 +294,8 @@ class TopPanel(QFrame):
             need = self.tr("needs you") if store.needing_count == 1 else self.tr("need you")
             needing = f"{store.needing_count} {need}"
             parts.append(f'<span style="color:{colours.operator.name()};font-weight:600">{escape(needing)}</span>')
+            if self.width() < theme.px(WORDS_FROM_PX):
+                parts = parts[1:]
         if self.width() >= theme.px(COST_FROM_PX):
             parts.append(escape(self.tr("cost ${cost:.2f}").format(cost=store.cost_usd)))
         words = " · ".join(parts)
