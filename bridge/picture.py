@@ -243,7 +243,7 @@ class Picture:
                 self.lines(self.transcript.cut(turn_id, by))
         if in_play and by is Party.CALLER:
             self.barge_in(now_ms)
-        elif in_play:
+        elif in_play and by is Party.OPERATOR:
             self.operator_interruptions += 1
         self.line_voice = Party.NOBODY
 

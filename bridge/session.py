@@ -33,6 +33,8 @@ log = logging.getLogger("cordboard.session")
 
 TICK_MS = 100
 END_PATIENCE_S = 5.5
+CUT_BY = {calls.CallerSpoke: Party.CALLER, calls.EngineGone: Party.NOBODY, calls.EngineReady: Party.NOBODY}
+"""Who cut what was playing, by what happened; all else is an operator's doing."""
 
 
 class Session:
@@ -196,7 +198,7 @@ class Session:
             case Effect.GREET, _:
                 self._seat.greet()
             case Effect.CUT, _:
-                self._ai.cut(Party.CALLER if isinstance(input, calls.CallerSpoke) else Party.OPERATOR)
+                self._ai.cut(CUT_BY.get(type(input), Party.OPERATOR))
                 # An Unhold may give them the floor for the first time: when the AI was lost on hold.
                 new = isinstance(input, calls.TakeOver) or not self._operator.taken
                 if new and self.call.floor is Floor.OPERATOR:

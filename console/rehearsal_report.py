@@ -20,7 +20,8 @@ def turn_words(turn: TurnView) -> str:
     text = turn.text
     if turn.state is TurnState.CUT:
         heard, unheard = text[: turn.heard_chars].rstrip(), text[turn.heard_chars :].strip()
-        text = f"{heard} [cut off by {turn.cut_by}: {unheard or 'nothing left'}]".strip()
+        by = "" if turn.cut_by is Party.NOBODY else f" by {turn.cut_by}"
+        text = f"{heard} [cut off{by}: {unheard or 'nothing left'}]".strip()
     return f"{text} ({turn.remark})" if turn.remark else text
 
 

@@ -49,7 +49,7 @@ def ways(*ways: Way) -> pytest.MarkDecorator:
 
 
 every_ai = ways(REALTIME, NOVA, FLUX, OPENAI, AURA)
-each_ai = ways(REALTIME, NOVA, OPENAI)
+each_ai = ways(REALTIME, OPENAI)
 """For what an engine does whoever its vendors are."""
 
 each_kind = ways(REALTIME, NOVA, KEYPAD)

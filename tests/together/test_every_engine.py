@@ -12,7 +12,7 @@ from bridge.control import Party, TurnState, TurnView
 from bridge.profiles import Profiles
 from bridge.rehearsal.scenario import CallerStep, Wait
 
-from .every_engine import Talk, Way, at_once, every_ai, open_way, talk, talks
+from .every_engine import AURA, NOVA, REALTIME, Talk, Way, at_once, every_ai, open_way, talk, talks, ways
 from .house import clip, is_loud
 
 FIRST_LINE = Profiles.load().named("billing").first_line  # type: ignore[union-attr]
@@ -36,7 +36,7 @@ async def test_a_greeting_is_spoken_whole_and_once_and_the_caller_is_answered(ho
         assert [tool.name for tool in call.call.tools.values()] == ["find_payments"]
 
 
-@every_ai
+@ways(REALTIME, NOVA, AURA)
 async def test_a_caller_may_barge_in_after_every_100_ms(home: Path, way: Way) -> None:
     """Five calls at once, in each of which the greeting and two answers are cut, 100 to 1500 ms into them."""
     instants = [

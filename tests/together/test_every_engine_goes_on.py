@@ -15,7 +15,6 @@ from .every_engine import (
     AURA,
     KEYPAD,
     NOVA,
-    OPENAI,
     REALTIME,
     ChatMind,
     RealtimeMind,
@@ -107,7 +106,7 @@ async def test_a_tool_outlives_the_engine_that_asked_for_it(home: Path, way: Way
             assert call.greetings() == 1
 
 
-@ways(NOVA, OPENAI, AURA)
+@ways(NOVA, AURA)
 async def test_a_memory_comes_along_from_engine_to_engine_and_back(home: Path, way: Way) -> None:
     async with open_way(home, way, then=("openai",)) as house, talks(house, way, STAYS) as (call,):
         await call.past_the_greeting()
