@@ -456,7 +456,8 @@ async def test_a_peer_that_owes_a_reply_and_gives_no_sign_of_life_is_left_sooner
     with pytest.raises(EngineLost, match="was lost") as gone:
         await running
     assert not gone.value.fatal
-    assert ticks.count(True) <= peer_socket.PROBE_AFTER_TICKS + peer_socket.PROBE_TICKS < peer_socket.PING_TICKS
+    assert ticks.count(True) <= peer_socket.PROBE_AFTER_TICKS + peer_socket.PROBE_TICKS
+    assert peer_socket.PROBE_AFTER_TICKS + peer_socket.PROBE_TICKS < peer_socket.PING_TICKS + peer_socket.PONG_TICKS
 
 
 async def test_a_peer_that_owes_a_reply_and_answers_pings_is_kept(model: Model, quick: None) -> None:
