@@ -19,8 +19,6 @@ from bridge.saying import Saying
 
 SLOW_ANSWER_MS = 4000
 EMPTY_REPLIES = 3
-AUDIBLE = 36
-"""Height (`bridge.audio.peak`) from which a frame may be speech: 34 dB below full scale."""
 
 
 class AI:
@@ -105,9 +103,6 @@ class AI:
         if lost := self._caller_turn or self._unwritten:
             self._again = lost
             picture.lines(transcript.words_failed(Party.CALLER, lost, now_ms))
-            if not any(peak(a2b_base64(frame)) >= AUDIBLE for frame, _ in live.lately if frame):
-                # It was noticed too late: nothing of what they said can be heard again. They are spoken to instead.
-                self._again, owed = "", True
         self._caller_turn = self._unwritten = ""
         picture.caller_speaking = False
         return owed and not self._again

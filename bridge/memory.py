@@ -43,8 +43,6 @@ def _of_turn(turn: TurnView) -> Remembered | None:
             return Remembered(_ROLES[turn.speaker], text)
         case TurnKind.WHISPER:
             return Remembered(Role.NOTE, f"Guidance from your supervisor, not to be read out: {text}")
-        case TurnKind.KEYS if MASK in text:
-            return None
         case TurnKind.KEYS if turn.speaker is Party.CALLER:
             return Remembered(Role.NOTE, f"The caller pressed keys on the keypad: {text}")
         case TurnKind.KEYS:

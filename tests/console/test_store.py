@@ -18,6 +18,7 @@ from bridge.control import (
     ToolState,
     ToolView,
     TurnView,
+    VendorView,
 )
 from console.store import KEPT_MESSAGES, Line, Store
 
@@ -179,3 +180,14 @@ def test_what_is_no_event_changes_nothing() -> None:
     store = a_store()
     store.apply(control.Shutdown(id=1))  # type: ignore[arg-type]
     assert list(store.calls) == ["c1"]
+
+
+def test_the_newest_figures_of_a_vendors_step_stand() -> None:
+    store = a_store()
+    first = VendorView(vendor="deepgram", step="words", p50_ms=400, p95_ms=500, turns=1)
+    second = VendorView(vendor="deepgram", step="words", p50_ms=410, p95_ms=520, turns=2)
+    for view in (first, second):
+        assert store.apply(control.VendorTimed(vendor=view)) == ""
+    assert store.vendors == {("deepgram", "words"): second}
+    store.begin_snapshot()
+    assert not store.vendors

@@ -20,8 +20,8 @@ async def test_a_whisper_reaches_the_next_answer_and_an_ask_and_a_say_the_caller
         await call.past_the_greeting()
         await call.do(control.Whisper, text="offer a full refund")
         call.says(1)
-        answer = await call.heard("I can offer you a full refund", 0)
-        assert answer.text.startswith("Thank you.")
+        await call.heard("I can offer you a full refund", 0)
+        await call.heard("Thank you.", 0)
         assert call.turns(Party.OPERATOR, "offer a full refund")[0].kind is TurnKind.WHISPER
         await call.do(control.Ask, text="ask for the order number", cut_in=True)
         asked = await call.heard("order number", 300)

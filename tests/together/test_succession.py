@@ -201,8 +201,11 @@ async def live_id(desk: Desk) -> str:
     return next(iter(desk.store.calls))
 
 
-async def test_a_session_about_to_expire_is_renewed_without_a_gap(house: House) -> None:
-    house.model.expires_s = 4.0
+async def test_a_session_about_to_expire_is_renewed_without_a_gap(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.seat.CALM_MS", 0)
+    house.model.expires_s = 6.0
     async with house.desk() as desk:
         line = await house.call()
         await live(desk)
@@ -369,7 +372,7 @@ async def test_a_swap_in_the_middle_of_the_callers_turn_lets_the_successor_hear_
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
         (seated,) = [mark.at_ms for mark in desk.call().markers.values() if mark.kind is MarkerKind.ENGINE]
         from_before_ms = house.ai.appended_bytes / BYTES_PER_MS - (session.live.now_ms() - seated)
-        assert from_before_ms > 500
+        assert from_before_ms > 200
         line.hang_up()
         await settled(house, desk, line)
 
