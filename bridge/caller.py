@@ -15,6 +15,7 @@ from bridge import keypad
 from bridge.audio import BYTES_PER_MS, silence
 from bridge.carriers import twilio
 from bridge.control import Floor, Party, Phase, Side
+from bridge.engines import notes
 from bridge.errors import PeerError
 from bridge.line import Ear
 from bridge.live import Live
@@ -167,7 +168,7 @@ class Caller:
             return
         if taken or keypad.MASK in shown:
             return
-        live.engine.tell(f"The caller pressed keys on the keypad: {' '.join(keys)}")
+        live.engine.tell(notes.caller_pressed(" ".join(keys)))
         if live.call.floor is Floor.AI:
             live.engine.answer_now()
 

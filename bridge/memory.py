@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.control import Party, ToolState, ToolView, TurnKind, TurnView
-from bridge.engines import Remembered, Role
+from bridge.engines import Remembered, Role, notes
 from bridge.keypad import MASK
 
 UNANSWERED = (ToolState.ASKED, ToolState.WAITING, ToolState.RUNNING)
@@ -42,11 +42,11 @@ def _of_turn(turn: TurnView) -> Remembered | None:
         case TurnKind.SPEECH | TurnKind.SAY:
             return Remembered(_ROLES[turn.speaker], text)
         case TurnKind.WHISPER:
-            return Remembered(Role.NOTE, f"Guidance from your supervisor, not to be read out: {text}")
+            return Remembered(Role.NOTE, notes.guidance(text))
         case TurnKind.KEYS if turn.speaker is Party.CALLER:
-            return Remembered(Role.NOTE, f"The caller pressed keys on the keypad: {text}")
+            return Remembered(Role.NOTE, notes.caller_pressed(text))
         case TurnKind.KEYS:
-            return Remembered(Role.NOTE, f"A human colleague pressed keys on the keypad: {text}")
+            return Remembered(Role.NOTE, notes.colleague_pressed(text))
         case TurnKind.NOTE if turn.text.startswith(HANDED_BACK):
             return Remembered(
                 Role.NOTE, f"Your colleague handed the call back to you: {text.removeprefix(HANDED_BACK)}"

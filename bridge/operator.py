@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bridge import call as calls
 from bridge import hold_sound, keypad
 from bridge.control import Floor, Party, Phase, TakeOverView
-from bridge.engines import EngineLost
+from bridge.engines import EngineLost, notes
 from bridge.engines.speech import Transcriber, Words
 from bridge.line import HOLD, KEYS, TALK
 from bridge.live import Live
@@ -198,7 +198,7 @@ class Operator:
             live.line.speak(item_id, keypad.tones(keys))
         live.picture.keys(Party.OPERATOR, shown, live.now_ms())
         if live.engine is not None:
-            live.engine.tell(f"A human colleague pressed keys on the keypad: {' '.join(shown)}")
+            live.engine.tell(notes.colleague_pressed(" ".join(shown)))
 
 
 class _Words(Words):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from bridge.engines import Remembered, Role
+from bridge.engines import Remembered, Role, notes
 from bridge.transcript import heard_chars
 
 MOST_CHARS = 60_000
@@ -132,7 +132,7 @@ class Memory:
 
     def whisper(self, text: str) -> None:
         """See `Engine.whisper`."""
-        self.note(f"Guidance from your supervisor, not to be read out: {text}")
+        self.note(notes.guidance(text))
 
     def recall(self, turns: Sequence[Remembered]) -> None:
         """See `Engine.recall`."""
@@ -144,7 +144,7 @@ class Memory:
                     self._numbered += 1
                     self._add(_Spoken(f"recalled-{self._numbered}", turn.text, complete=True, settled=True))
                 case Role.OPERATOR:
-                    self.note(f'A human colleague said to the caller: "{turn.text}"')
+                    self.note(notes.colleague_said(turn.text))
                 case Role.NOTE:
                     self.note(turn.text)
                 case _:

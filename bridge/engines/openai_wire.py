@@ -34,6 +34,7 @@ from bridge.engines import (
     SpeechDone,
     Trouble,
     Used,
+    notes,
 )
 from bridge.engines import openai_beta as beta
 from bridge.engines import openai_messages as told
@@ -146,7 +147,7 @@ class Wire:
 
     def whisper(self, text: str) -> None:
         """See `Engine.whisper`."""
-        self.tell(f"Guidance from your supervisor, not to be read out: {text}")
+        self.tell(notes.guidance(text))
 
     def tell(self, text: str) -> None:
         """See `Engine.tell`."""
@@ -164,7 +165,7 @@ class Wire:
                 case Role.AI:
                     self._item("message", role="assistant", content=[{"type": "output_text", "text": turn.text}])
                 case Role.OPERATOR:
-                    self.tell(f'A human colleague said to the caller: "{turn.text}"')
+                    self.tell(notes.colleague_said(turn.text))
                 case Role.TOOL:
                     self._numbered += 1
                     call_id = f"recalled-{self._numbered}"
