@@ -222,13 +222,7 @@ class Seat:
             self._plan_roll(ready)
             return
         if sitter is self._coming:
-            self._expect(None)
-            if self._sitter is not None:
-                self._leave(self._sitter)
-            self._sit(sitter)
-            self._ai.hear_again()
-            self._succession.handed_on(sitter.name, now_ms)
-            live.picture.mark(now_ms, MarkerKind.ENGINE, f"engine: {sitter.name}")
+            self._succeed(sitter, f"engine: {sitter.name}")
         self._succession.ready(now_ms)
         self._plan_roll(ready)
         had_floor = live.call.floor is Floor.AI
@@ -299,11 +293,8 @@ class Seat:
 
     def _sit(self, sitter: Sitter) -> None:
         """It has the seat from now on, and knows the call so far; all that is asked of it waits until it is ready."""
-        self._sitter = sitter
-        self._seated(sitter)
-
-    def _seated(self, sitter: Sitter) -> None:
         live = self._live
+        self._sitter = sitter
         sitter.on_speech = self._ai.on_speech
         live.engine = sitter.engine
         live.engine_takes_keys = sitter.takes_keys
@@ -315,6 +306,17 @@ class Seat:
             sitter.engine.may_answer(False)
         live.changed()
 
+    def _succeed(self, coming: Sitter, label: str) -> None:
+        """Whoever was to come is there: whoever sat leaves, and what the caller said last is heard again."""
+        now_ms = self._live.now_ms()
+        self._expect(None)
+        if self._sitter is not None:
+            self._leave(self._sitter)
+        self._sit(coming)
+        self._ai.hear_again()
+        self._succession.handed_on(coming.name, now_ms)
+        self._live.picture.mark(now_ms, MarkerKind.ENGINE, label)
+
     def _change_over(self, coming: Sitter) -> None:
         """From one engine that serves to another that is ready."""
         live, now_ms, former = self._live, self._live.now_ms(), self._sitter
@@ -323,14 +325,7 @@ class Seat:
             self._ai.cut(Party.OPERATOR)
         owed = self._ai.engine_left()
         self._hang_up = None
-        self._expect(None)
-        if former is not None:
-            self._leave(former)
-        self._sit(coming)
-        self._ai.hear_again()
-        self._succession.handed_on(coming.name, now_ms)
-        label = "session renewed" if rolled else f"engine: {coming.name}"
-        live.picture.mark(now_ms, MarkerKind.ENGINE, label)
+        self._succeed(coming, "session renewed" if rolled else f"engine: {coming.name}")
         live.note_down("engine", {"engine": coming.name, "rolled": rolled}, now_ms)
         live.apply(calls.EngineReady())
         if live.call.floor is not Floor.AI:
