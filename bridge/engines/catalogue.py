@@ -31,7 +31,6 @@ from bridge.settings import CHAT_URL, OPENAI_URL, Settings
 PATIENCE_S = 2.5
 """How long an engine may take until it is ready: a caller waits for it on an open line."""
 
-
 VENDORS = {"deepgram": "deepgram", "flux": "deepgram", "openai": "openai"}
 TRANSCRIBERS = {"deepgram": "nova-3", "flux": "flux-general-en", "openai": "gpt-live-transcribe"}
 """Whose each transcriber is, and its usual model."""
@@ -127,22 +126,25 @@ class Catalogue:
 
     def _cascade(self, profile: Profile) -> Engine:
         wanted = profile.cascade
+        listens = wanted.transcriber_model or TRANSCRIBERS[wanted.transcriber]
         config = cascades.Config(
             profile.prompt,
             tuple(tools.declarations(profile.tools)),
             language=wanted.language,
             transcriber=VENDORS[wanted.transcriber],
-            transcriber_model=wanted.transcriber_model or TRANSCRIBERS[wanted.transcriber],
+            transcriber_model=listens,
             vendor_knows=wanted.transcriber == "flux",
             eager=wanted.eager,
         )
         return cascades.Cascade(
-            config, transcriber=self._transcriber(wanted), chat=self._chat(wanted), voice=self._live_voice(wanted)
+            config,
+            transcriber=self._transcriber(wanted, listens),
+            chat=self._chat(wanted),
+            voice=self._live_voice(wanted),
         )
 
-    def _transcriber(self, wanted: CascadeProfile) -> MakeTranscriber:
+    def _transcriber(self, wanted: CascadeProfile, model: str) -> MakeTranscriber:
         settings, language = self._settings, wanted.language
-        model = wanted.transcriber_model or TRANSCRIBERS[wanted.transcriber]
         key, base_url = settings.deepgram_api_key, settings.deepgram_url
         match wanted.transcriber:
             case "deepgram":

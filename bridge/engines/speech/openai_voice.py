@@ -16,7 +16,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from bridge.engines.openai import BASE_URL, service_url
+from bridge.engines.openai import BASE_URL, bearer, service_url
 from bridge.engines.speech import LIMIT_S, VoiceFailed
 from bridge.engines.speech.http_sound import HttpSound
 from bridge.engines.speech.workshop import Workshop
@@ -44,10 +44,9 @@ class OpenAISpeech:
         """tls: whom to trust, the system's certificates if None. Raises SettingsError when base_url is no address."""
         self._url = f"{service_url(base_url)}/audio/speech"
         self._model, self._voice = model, voice
-        headers = {"Authorization": f"Bearer {api_key}", "User-Agent": "cordboard"}
         self._http = HttpSound(
             NAME,
-            headers,
+            bearer(api_key),
             address="OPENAI_BASE_URL",
             refused=lambda status, body: _refused(status, body, model),
             tls=tls,

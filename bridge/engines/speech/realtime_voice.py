@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 
-from bridge.engines.openai import BASE_URL, load_prices, lost, realtime_url
+from bridge.engines.openai import BASE_URL, bearer, load_prices, lost, realtime_url
 from bridge.engines.prices import Rates
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.realtime_voice_wire import RealtimeVoiceWire
@@ -53,7 +53,7 @@ class RealtimeVoice:
         self._lines = Lines(
             NAME,
             realtime_url(base_url, model=model),
-            {"Authorization": f"Bearer {api_key}", "User-Agent": "cordboard"},
+            bearer(api_key),
             most=SESSIONS,
             wire=wire,
             in_words=lambda why: why if isinstance(why, VoiceFailed) else lost(why),
