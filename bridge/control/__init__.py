@@ -1,0 +1,167 @@
+"""What a console and a bridge say to each other: commands, events, views and sound.
+
+One WebSocket. Text frames carry one JSON object each, told apart by ``type``; binary frames
+carry sound (`TALK`, `HEAR`). A console opens with `Attach`; the bridge answers with its whole
+state as ordinary ``…Changed`` events and then `Attached`, so a snapshot and an update are one
+code path. Every command gets `Done` or `Refused` with its ``id``. Events carry whole objects:
+the newest one with the same identity replaces the older, so a slow console may be sent fewer
+of them and still ends up right.
+
+This is all of the bridge that the console imports, and everybody imports it from here. Times
+named ``at_ms`` or ``…_ms`` inside a call count from the first moment of its media stream;
+``…_unix_ms`` is wall clock.
+"""
+
+from __future__ import annotations
+
+from bridge.control.codec import (
+    decode_command,
+    decode_event,
+    encode,
+)
+from bridge.control.commands import (
+    MAX_KEYS,
+    MAX_TEXT_CHARS,
+    Ask,
+    Attach,
+    Command,
+    HandBack,
+    HangUp,
+    Hold,
+    Interrupt,
+    Listen,
+    MuteAI,
+    PressKeys,
+    Privacy,
+    Rehearse,
+    Say,
+    Shutdown,
+    Swap,
+    TakeOver,
+    Watch,
+    Whisper,
+)
+from bridge.control.events import (
+    COLUMN_MS,
+    AnswerTimed,
+    Attached,
+    CallChanged,
+    CallForgotten,
+    Done,
+    Event,
+    GhostAdded,
+    HealthChanged,
+    MarkerChanged,
+    MessageSeen,
+    Notice,
+    PeaksAdded,
+    Refused,
+    TakeOverTimed,
+    ToolChanged,
+    TurnChanged,
+    VendorTimed,
+)
+from bridge.control.sound import (
+    HEAR,
+    TALK,
+    HeardFrame,
+    Side,
+    decode_heard,
+    encode_heard,
+)
+from bridge.control.views import (
+    AnswerView,
+    CallView,
+    Floor,
+    HealthPart,
+    HealthState,
+    HealthView,
+    MarkerKind,
+    MarkerView,
+    MessageView,
+    Party,
+    Phase,
+    Recording,
+    TakeOverView,
+    ToolState,
+    ToolView,
+    TurnKind,
+    TurnState,
+    TurnView,
+    VendorView,
+    Verb,
+)
+
+VERSION = 3
+"""Raised whenever an older console or bridge would misread the other."""
+
+__all__ = [
+    "COLUMN_MS",
+    "HEAR",
+    "MAX_KEYS",
+    "MAX_TEXT_CHARS",
+    "TALK",
+    "VERSION",
+    "AnswerTimed",
+    "AnswerView",
+    "Ask",
+    "Attach",
+    "Attached",
+    "CallChanged",
+    "CallForgotten",
+    "CallView",
+    "Command",
+    "Done",
+    "Event",
+    "Floor",
+    "GhostAdded",
+    "HandBack",
+    "HangUp",
+    "HealthChanged",
+    "HealthPart",
+    "HealthState",
+    "HealthView",
+    "HeardFrame",
+    "Hold",
+    "Interrupt",
+    "Listen",
+    "MarkerChanged",
+    "MarkerKind",
+    "MarkerView",
+    "MessageSeen",
+    "MessageView",
+    "MuteAI",
+    "Notice",
+    "Party",
+    "PeaksAdded",
+    "Phase",
+    "PressKeys",
+    "Privacy",
+    "Recording",
+    "Refused",
+    "Rehearse",
+    "Say",
+    "Shutdown",
+    "Side",
+    "Swap",
+    "TakeOver",
+    "TakeOverTimed",
+    "TakeOverView",
+    "ToolChanged",
+    "ToolState",
+    "ToolView",
+    "TurnChanged",
+    "TurnKind",
+    "TurnState",
+    "TurnView",
+    "VendorTimed",
+    "VendorView",
+    "Verb",
+    "Watch",
+    "Whisper",
+    "decode_command",
+    "decode_event",
+    "decode_heard",
+    "encode",
+    "encode_heard",
+]
