@@ -179,7 +179,7 @@ class Catalogue:
                 # Deepgram's voices are models of theirs.
                 model = voice or model
                 key, base_url = settings.deepgram_api_key, settings.deepgram_url
-                return DeepgramVoice(api_key=key, base_url=base_url, model=model, limit_s=PATIENCE_S)
+                return DeepgramVoice(api_key=key, base_url=base_url, model=model, patience_s=PATIENCE_S)
             case "realtime":
                 return RealtimeVoice(
                     api_key=key,

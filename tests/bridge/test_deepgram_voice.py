@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bridge.engines.speech import VoiceFailed, deepgram_voice
+from bridge.engines.speech import VoiceFailed, utterance
 from bridge.engines.speech.deepgram_voice import MOST_SOCKETS, DeepgramVoice
 from bridge.engines.speech.deepgram_voice_wire import MOST_CHARACTERS, MOST_FLUSHES
 from bridge.rehearsal.model import Faults, Model
@@ -64,7 +64,7 @@ async def test_sentences_that_are_asked_for_together_do_not_mix(model: Model) ->
     async with voice_of(address(model)) as voice:
         sounds = await asyncio.gather(*(spoken(voice, text) for text in (HELLO, MORE, BYE, HELLO)))
         assert sounds == [await sound_of(model, text) for text in (HELLO, MORE, BYE, HELLO)]
-        assert model.deepgram.total_sockets == MOST_SOCKETS
+        assert 1 < model.deepgram.total_sockets <= MOST_SOCKETS
 
 
 async def test_a_sentence_that_is_given_up_is_cancelled_and_leaves_the_others_alone(model: Model) -> None:
@@ -134,14 +134,14 @@ async def test_a_refusal_says_what_to_do(model: Model) -> None:
 
 async def test_a_voice_that_says_nothing_is_not_waited_for_longer_than_allowed(model: Model) -> None:
     model.faults = Faults(deepgram_silent=True)
-    async with voice_of(address(model), limit_s=0.1) as voice:
+    async with voice_of(address(model), patience_s=0.1) as voice:
         with pytest.raises(VoiceFailed, match="in time"):
             await spoken(voice, HELLO)
 
 
 async def test_more_than_it_can_say_at_once_is_told(model: Model) -> None:
     model.faults = Faults(deepgram_silent=True)
-    async with voice_of(address(model), limit_s=0.1) as voice:
+    async with voice_of(address(model), patience_s=0.1) as voice:
         asked = await asyncio.gather(*(spoken(voice, HELLO) for _ in range(MOST_SOCKETS + 1)), return_exceptions=True)
         assert all(isinstance(failed, VoiceFailed) for failed in asked)
 
@@ -193,7 +193,7 @@ async def test_a_peer_that_sends_without_end_is_given_up(monkeypatch: pytest.Mon
                 for _ in range(4):
                     await connection.send(b"\x90" * 1000)
 
-    monkeypatch.setattr(deepgram_voice, "MOST_BYTES", 3000)
+    monkeypatch.setattr(utterance, "MOST_BYTES", 3000)
     async with peer(flood) as voice:
         with pytest.raises(VoiceFailed, match="far more"):
             await spoken(voice, HELLO)

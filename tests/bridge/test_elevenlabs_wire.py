@@ -17,23 +17,7 @@ from elevenlabs.types.realtime_voice_settings import RealtimeVoiceSettings
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech import elevenlabs_wire as module
 from bridge.engines.speech.elevenlabs_wire import MOST_CONTEXTS, ElevenLabsWire
-
-
-class Heard:
-    """What a sentence's listener was given."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.mulaw = b""
-        self.over = False
-        self.failure: VoiceFailed | None = None
-
-    def give(self, mulaw: bytes) -> None:
-        self.begun = True
-        self.mulaw += mulaw
-
-    def end(self, failure: VoiceFailed | None = None) -> None:
-        self.over, self.failure = True, failure
+from tests.bridge.heard import Heard
 
 
 def opened() -> ElevenLabsWire:

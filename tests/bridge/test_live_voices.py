@@ -67,10 +67,6 @@ def _cancelled(model: Model) -> int:
     return sum(message["type"] == "response.cancel" for session in model.sessions for message in session.received)
 
 
-def _deepgram(patience_s: float = 8.0, **given: Any) -> LiveVoice:
-    return DeepgramVoice(limit_s=patience_s, **given)
-
-
 def _deepgram_told(name: str, field: str = "text") -> Callable[[Model], list[str]]:
     return lambda model: [
         message.get(field, "")
@@ -82,7 +78,7 @@ def _deepgram_told(name: str, field: str = "text") -> Callable[[Model], list[str
 
 VENDORS = {
     "deepgram": Vendor(
-        make=_deepgram,
+        make=DeepgramVoice,
         root="/deepgram",
         slowly=_realtime_slowly,
         silent=lambda model: _faults(model, deepgram_silent=True),

@@ -14,23 +14,7 @@ from openai.types.realtime.session_update_event import SessionUpdateEvent
 from bridge.engines.openai_messages import Rates
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.realtime_voice_wire import OTHER_WORDS, RealtimeVoiceWire, strays
-
-
-class Heard:
-    """What a sentence's listener was given."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.mulaw = b""
-        self.over = False
-        self.failure: VoiceFailed | None = None
-
-    def give(self, mulaw: bytes) -> None:
-        self.begun = True
-        self.mulaw += mulaw
-
-    def end(self, failure: VoiceFailed | None = None) -> None:
-        self.over, self.failure = True, failure
+from tests.bridge.heard import Heard
 
 
 def told(name: str, **fields: Any) -> bytes:

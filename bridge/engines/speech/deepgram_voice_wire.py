@@ -8,102 +8,134 @@ Source: deepgram-sdk 7.17 types, Deepgram's documentation (read 2026-11).
 from __future__ import annotations
 
 from collections import Counter, deque
-from enum import Enum, auto
 
 import msgspec
 
+from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech import deepgram_messages as told
 from bridge.engines.speech.deepgram_wire import KEPT_NAMES, UNREADABLE
+from bridge.engines.speech.voice_wire import Sound, VoiceWire
 
 MOST_CHARACTERS = 2000
 
-MOST_FLUSHES, FLUSHES_WITHIN_MS = 18, 60_000
+MOST_FLUSHES, FLUSHES_WITHIN_TICKS = 18, 120
 """The peer takes 20 in a minute and then none for a while; two are left for clocks that differ."""
 
-CLEAR = b'{"type":"Clear"}'
-_FLUSH = b'{"type":"Flush"}'
+CLEAR_TICKS = 4
+"""A socket that has not cleared a text in so many ticks of half a second is not waited for."""
+
+_FLUSH, _CLEAR = b'{"type":"Flush"}', b'{"type":"Clear"}'
 
 _encode = msgspec.json.encode
 _decode_name = msgspec.json.Decoder(told.Named).decode
 _decode_problem = msgspec.json.Decoder(told.Problem).decode
 
 
-class Said(Enum):
-    """What a message from the peer means for the text that is spoken."""
+class AuraWire(VoiceWire):
+    """See `VoiceWire`.
 
-    NOTHING = auto()
-    ALL = auto()
-    """The whole of it has come."""
-
-    REFUSED = auto()
-    """Its sound will not come."""
-
-    CLEARED = auto()
-    """The text that was given up is gone: the socket is free."""
-
-
-class AuraWire:
-    """One socket's side of the protocol.
-
-    speaking: a text is under way; clearing: one that was given up still is. malformed, unknown, complaints:
-    see `deepgram_wire.Wire`.
+    clearing: a text that nobody wants is still under way. malformed, unknown, complaints: see
+    `deepgram_wire.Wire`.
     """
 
     def __init__(self) -> None:
-        self.speaking = False
+        self.ready = False
         self.clearing = False
         self.malformed = 0
         self.unknown: Counter[str] = Counter()
         self.complaints: Counter[str] = Counter()
-        self._flushes_ms: deque[int] = deque(maxlen=MOST_FLUSHES)
+        self._sound: Sound | None = None
+        self._tick = 0
+        self._cleared_by_tick = 0
+        self._flushed_at_ticks: deque[int] = deque(maxlen=MOST_FLUSHES)
 
-    def may_speak(self, now_ms: int) -> bool:
-        """Whether it is free, and the peer takes another text on this socket."""
-        full = len(self._flushes_ms) == MOST_FLUSHES and now_ms - self._flushes_ms[0] < FLUSHES_WITHIN_MS
-        return not (self.speaking or self.clearing or full)
+    @property
+    def full(self) -> bool:
+        """See `VoiceWire.full`."""
+        return self.wanted or self.clearing or self._many_flushes
 
-    def speak(self, text: str, now_ms: int) -> list[bytes]:
-        """What to send for this text, `MOST_CHARACTERS` at most."""
-        self.speaking = True
-        self._flushes_ms.append(now_ms)
+    @property
+    def wanted(self) -> bool:
+        """See `VoiceWire.wanted`."""
+        return self._sound is not None
+
+    @property
+    def resting(self) -> bool:
+        """See `VoiceWire.resting`."""
+        return self._many_flushes and not (self.wanted or self.clearing)
+
+    @property
+    def _many_flushes(self) -> bool:
+        flushed = self._flushed_at_ticks
+        # The first tick after a flush may follow at once.
+        return len(flushed) == MOST_FLUSHES and self._tick - flushed[0] <= FLUSHES_WITHIN_TICKS
+
+    def open(self) -> list[bytes]:
+        """See `VoiceWire.open`: the address says all."""
+        self.ready = True
+        return []
+
+    def speak(self, text: str, sound: Sound, speed: float) -> list[bytes]:
+        """See `VoiceWire.speak`. text: `MOST_CHARACTERS` at most. speed: aura has but one."""
+        self._sound = sound
+        self._flushed_at_ticks.append(self._tick)
         return [_encode({"type": "Speak", "text": text}), _FLUSH]
 
-    def give_up(self) -> bytes | None:
-        """What to send, so that no more of the text comes."""
-        if not self.speaking:
-            return None
-        self.speaking, self.clearing = False, True
-        return CLEAR
+    def leave(self, sound: Sound) -> list[bytes]:
+        """See `VoiceWire.leave`."""
+        if self._sound is not sound:
+            return []
+        return self._clear()
 
-    def sound(self, mulaw: bytes) -> bytes:
-        """What there is of it for the text that is spoken."""
-        return mulaw if self.speaking else b""
+    def hear(self, mulaw: bytes) -> None:
+        """See `VoiceWire.hear`."""
+        if self._sound is not None:
+            self._sound.give(mulaw)
 
-    def receive(self, data: bytes) -> Said:
-        """One message from the peer."""
+    def receive(self, data: bytes) -> list[bytes]:
+        """See `VoiceWire.receive`."""
         try:
             name = _decode_name(data).type
             if name in ("Warning", "Error"):
                 return self._complained(_decode_problem(data).name)
         except UNREADABLE:
             self.malformed += 1
-            return Said.NOTHING
-        if name == "Flushed" and self.speaking:
-            self.speaking = False
-            return Said.ALL
-        if name == "Cleared" and self.clearing:
+            return []
+        if name == "Flushed":
+            self._end()
+        elif name == "Cleared":
             self.clearing = False
-            return Said.CLEARED
-        if name not in ("Metadata", "Flushed", "Cleared"):
+        elif name != "Metadata":
             self._count(self.unknown, name)
-        return Said.NOTHING
+        return []
 
-    def _complained(self, code: str) -> Said:
+    def tick(self) -> None:
+        """See `VoiceWire.tick`."""
+        self._tick += 1
+        if self.clearing and self._tick >= self._cleared_by_tick:
+            raise VoiceFailed("Deepgram's voice did not stop when it was told to.")
+
+    def give_up(self, why: VoiceFailed) -> None:
+        """See `VoiceWire.give_up`."""
+        self._end(why)
+
+    def _clear(self) -> list[bytes]:
+        self._sound, self.clearing = None, True
+        self._cleared_by_tick = self._tick + CLEAR_TICKS
+        return [_CLEAR]
+
+    def _complained(self, code: str) -> list[bytes]:
         self._count(self.complaints, code)
-        if not self.speaking or "FLUSH" not in code.upper():
-            return Said.NOTHING
-        self.speaking = False
-        return Said.REFUSED
+        if self._sound is None or "FLUSH" not in code.upper():
+            return []
+        self._end(VoiceFailed("Deepgram asks for fewer sentences at a time."))
+        # It still has the text, and would speak it before the next one.
+        return self._clear()
+
+    def _end(self, failure: VoiceFailed | None = None) -> None:
+        if self._sound is not None:
+            sound, self._sound = self._sound, None
+            sound.end(failure)
 
     def _count(self, counter: Counter[str], name: str) -> None:
         counter[name if name in counter or len(counter) < KEPT_NAMES else "(others)"] += 1

@@ -105,8 +105,6 @@ class ElevenLabsVoice:
 
 def _in_words(why: Exception) -> Exception:
     match why:
-        case VoiceFailed():
-            return why
         case Refused(status=status, body=body) if wire.named(body.encode()) or status not in NO_SOCKET_HERE:
             return wire.refused(status, body.encode())
         case Refused():

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from bridge.engines.speech import VoiceFailed
-from bridge.engines.speech.voice_wire import Sound
+from bridge.engines.speech.voice_wire import Sound, VoiceWire
 
 MODEL = "eleven_flash_v2_5"
 VOICE = "JBFqnCBsd6RMkjVDRZzb"
@@ -150,7 +150,7 @@ def named(body: bytes) -> str:
     return detail.status or detail.code or ""
 
 
-class ElevenLabsWire:
+class ElevenLabsWire(VoiceWire):
     """See `VoiceWire`.
 
     malformed, unknown: messages that could not be read, or were about nothing that we know. late: pieces

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Mapping
 
 from bridge.engines.openai import BASE_URL, bearer, load_prices, lost, realtime_url
 from bridge.engines.prices import Rates
-from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.realtime_voice_wire import RealtimeVoiceWire
 from bridge.engines.speech.utterance import SILENT_S
 from bridge.engines.speech.voice_lines import Lines
@@ -56,7 +55,7 @@ class RealtimeVoice:
             bearer(api_key),
             most=SESSIONS,
             wire=wire,
-            in_words=lambda why: why if isinstance(why, VoiceFailed) else lost(why),
+            in_words=lost,
             patience_s=patience_s,
             tls=tls,
         )

@@ -20,7 +20,7 @@ from bridge.engines import openai_messages as told
 from bridge.engines.openai_wire import AUDIO, KEPT_NAMES
 from bridge.engines.prices import Rates, rates_for
 from bridge.engines.speech import VoiceFailed
-from bridge.engines.speech.voice_wire import Sound
+from bridge.engines.speech.voice_wire import Sound, VoiceWire
 from bridge.transcript import spoken_words
 
 INSTRUCTIONS = "You read out to a telephone caller what you are given, word for word, and add nothing to it."
@@ -49,16 +49,13 @@ class _Reading:
             sound.end(failure)
 
 
-class RealtimeVoiceWire:
+class RealtimeVoiceWire(VoiceWire):
     """See `VoiceWire`.
 
     other_words: sentences that were said otherwise than they were given (a notation such as "3 pm" may
     count, too). tokens, cost_usd: of all sentences. malformed, unknown: messages that could not be read,
     and names that we do not know.
     """
-
-    keep_alive = b""
-    unstoppable = False
 
     def __init__(self, model: str, voice: str, prices: Mapping[str, Rates] | None = None) -> None:
         self.ready = False

@@ -26,7 +26,8 @@ class Lines:
     """A vendor's sockets, each with a wire of its own.
 
     name: of the vendor, for the operator. most: sockets at a time. wire: makes one for a new socket.
-    in_words: see `PeerSession`; what it makes of an end is VoiceFailed, EngineLost or a defect of ours.
+    in_words: see `PeerSession`; what it makes of an end is VoiceFailed, EngineLost or a defect of ours. An
+    end that the wire put into words stays what it is.
     patience_s: until the next sound. tls: whom to trust, the system's certificates if None.
     """
 
@@ -97,6 +98,11 @@ class Lines:
             if free is not None:
                 return free
             coming = next((line for line in open_lines if not line.wire.ready), None)
+            if coming is None and len(open_lines) >= self._most:
+                resting = next((line for line in open_lines if line.wire.resting), None)
+                if resting is not None:
+                    resting.end()
+                    open_lines.remove(resting)
             if coming is None and len(open_lines) < self._most:
                 coming = self._open()
             waiting = asyncio.ensure_future(self._news.wait())
@@ -121,8 +127,9 @@ class Lines:
             self._headers,
             on_open=line.opened,
             on_texts=line.received,
+            on_bytes=line.heard,
             on_tick=line.tick,
-            in_words=self._in_words,
+            in_words=lambda why: why if isinstance(why, VoiceFailed) else self._in_words(why),
             patience_s=self._patience_s,
             tls=self._tls,
         )
@@ -222,7 +229,11 @@ class _Line:
             self.send(self.wire.receive(text))
         self._look()
 
+    def heard(self, mulaw: bytes) -> None:
+        self.wire.hear(mulaw)
+
     def tick(self) -> None:
+        self.wire.tick()
         self._quiet_ticks += 1
         if self._quiet_ticks % KEEP_ALIVE_TICKS == 0 and self._quiet_ticks < KEPT_TICKS and self.wire.keep_alive:
             self.send([self.wire.keep_alive])

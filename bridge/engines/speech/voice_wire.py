@@ -20,16 +20,14 @@ class Sound(Protocol):
 
 
 class VoiceWire(Protocol):
-    """One socket's side of a protocol.
+    """One socket's side of a protocol; what has a body here suits most of them, who inherit it.
 
-    keep_alive: what to send after a minute without a sentence, b"" for nothing.
+    ready: whether sentences may be asked for. keep_alive: what to send after a minute without a sentence,
+    b"" for nothing.
     """
 
-    keep_alive: bytes
-
-    @property
-    def ready(self) -> bool:
-        """Whether sentences may be asked for."""
+    ready: bool
+    keep_alive: bytes = b""
 
     @property
     def full(self) -> bool:
@@ -42,6 +40,12 @@ class VoiceWire(Protocol):
     @property
     def unstoppable(self) -> bool:
         """Whether the peer goes on with what nobody wants, and only the socket's end would stop it."""
+        return False
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is `full` with nothing under way, and a new socket would take a sentence sooner."""
+        return False
 
     def open(self) -> list[bytes]:
         """The messages that configure the socket."""
@@ -54,6 +58,14 @@ class VoiceWire(Protocol):
 
     def receive(self, data: bytes) -> list[bytes]:
         """One message in, its answers out. Raises VoiceFailed or EngineLost when it means the socket's end."""
+
+    def hear(self, mulaw: bytes) -> None:
+        """One binary message in: sound that carries no name."""
+        return
+
+    def tick(self) -> None:
+        """`TICK_S` have passed. Raises VoiceFailed when the peer took too long for something."""
+        return
 
     def give_up(self, why: VoiceFailed) -> None:
         """The socket is gone: every sound ends with this."""
