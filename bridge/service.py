@@ -118,8 +118,6 @@ async def open_bridge(
     async with contextlib.AsyncExitStack() as stack:
         held = lock.acquire(settings.home)
         stack.callback(held.release)
-        work = _Work()
-        stack.push_async_callback(work.close)
         switchboard: Switchboard
 
         def journal_trouble(trouble: Trouble, words: str) -> None:
@@ -127,7 +125,7 @@ async def open_bridge(
             loop.call_soon_threadsafe(lambda: switchboard.notice(words, "", HealthState.RED))
 
         journal = Journal(settings.home / "journal.sqlite", journal_trouble)
-        stack.callback(journal.close)
+        stack.push_async_callback(asyncio.to_thread, journal.close)
         folder = settings.home / "recordings"
         folder.mkdir(mode=0o700, exist_ok=True)
         adopted = recording.adopt(folder)
@@ -139,6 +137,9 @@ async def open_bridge(
         stack.push_async_callback(voice.close)
         catalogue = Catalogue(settings, voice)
         stack.push_async_callback(catalogue.close)
+        # Closed before all that it works with: the last words of a call come when the call is over.
+        work = _Work()
+        stack.push_async_callback(work.close)
         profiles = Profiles([catalogue.fitted(profile) for profile in profiles or Profiles.load()])
         house = _house(settings, catalogue, journal, writer, rest, work, voice, folder, lambda: switchboard)
         load = Load()

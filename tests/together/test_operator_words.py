@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge import control
+from bridge import control, journal
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, TurnKind, TurnState
 from bridge.rehearsal.model import Faults
@@ -85,6 +85,21 @@ async def test_words_that_come_after_the_hand_back_reach_the_ai_too(house: House
         await house.model.until(lambda: any(late in told_by(item) for item in house.ai.received))
         line.hang_up()
         await line.ended
+
+
+async def test_words_that_come_when_the_bridge_stops_are_in_the_journal(home: Path) -> None:
+    async with open_house(home) as house:
+        house.model.transcript_delay_ms = (400, 400)
+        async with house.desk() as desk:
+            await house.call()
+            call_id = await live(desk)
+            await speaking(desk)
+            assert await desk.do(control.TakeOver, call_id=call_id) == ""
+            await speak(desk, clip(0).audio)
+            await house.model.until(lambda: len(house.model.sessions) == 2)
+            await house.model.until(lambda: house.scribe.sent["input_audio_buffer.committed"] > 0)
+    record = journal.read(home / "journal.sqlite", call_id)
+    assert record is not None and clip(0).text in [turn.text for turn in record.turns]
 
 
 async def test_without_a_transcriber_the_voice_still_reaches_the_caller(house: House) -> None:
