@@ -39,7 +39,7 @@ class Caller:
     """
 
     def __init__(self, live: Live, operator: Operator) -> None:
-        self.ears: dict[str, Ear] = {}
+        self.ears: dict[object, Ear] = {}
         self.bad_messages = 0
         self.unknown_messages: dict[str, int] = {}
         self.stall_s = math.inf

@@ -45,7 +45,7 @@ class Line:
         broke: Callable[[Exception], None],
     ) -> None:
         self.playout = Playout()
-        self.ears: dict[str, Ear] = {}
+        self.ears: dict[object, Ear] = {}
         self.talkers: dict[str, str] = {}
         """The console that speaks, by item of an operator's speech."""
 

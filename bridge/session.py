@@ -63,8 +63,8 @@ class Session:
         self._closed = False
 
     @property
-    def ears(self) -> dict[str, Ear]:
-        """Who listens to this call, by console."""
+    def ears(self) -> dict[object, Ear]:
+        """Who listens to this call, by console: two may have the same name."""
         return self._caller.ears
 
     @property

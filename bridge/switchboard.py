@@ -108,12 +108,12 @@ class Switchboard:
             place=", ".join(part for part in place if part),
             profile=profile.title,
             ring_unix_ms=round(time.time() * 1000),
-            tell=lambda key: self._changed(call_id, key),
+            tell=lambda key: self._changed(picture, key),
             timed=self._timed,
         )
         session = Session(picture, profile, self.house)
         self.sessions[call_id] = self._by_sid[picture.call_sid] = session
-        self._changed(call_id, CALL)
+        self._changed(picture, CALL)
         self.house.journal.call(picture.view())
         asyncio.get_running_loop().call_later(RING_PATIENCE_S, self._never_connected, session)
         self._forget_old()
@@ -121,7 +121,14 @@ class Switchboard:
 
     def _never_connected(self, session: Session) -> None:
         if session.call.phase is Phase.RINGING:
-            session.apply(calls.EndOverdue())
+            self._tell(session, calls.EndOverdue())
+
+    def _tell(self, session: Session, input: calls.Input) -> None:
+        """What happened to a call, from who cannot be told of a fault of ours."""
+        try:
+            session.apply(input)
+        except Exception as fault:
+            self._faulted(session, fault)
 
     def carrier_status(self, form: dict[str, str]) -> None:
         """The carrier reports the state of a call."""
@@ -129,7 +136,7 @@ class Switchboard:
         status = form.get("CallStatus", "")
         ended = status in ("completed", "busy", "failed", "no-answer", "canceled")
         if session is not None and ended and session.call.phase is not Phase.ENDED:
-            session.apply(calls.CarrierEnded(status))
+            self._tell(session, calls.CarrierEnded(status))
 
     def stream_status(self, form: dict[str, str]) -> None:
         """The carrier reports the state of a media stream; only its errors are news."""
@@ -172,15 +179,17 @@ class Switchboard:
 
     # ── telling consoles ──
 
-    def _changed(self, call_id: str, key: Key) -> None:
+    def _changed(self, picture: Picture, key: Key) -> None:
+        # Not looked up among the sessions: the last words of a call may come when it is forgotten.
+        call_id = picture.call_id
         if key == ("peaks", ""):
-            first = self.sessions[call_id].picture.waveform.take_touched()
+            first = picture.waveform.take_touched()
             if first is not None:
                 for watcher in self.watchers:
                     watcher.peaks(call_id, first)
             return
         if key[0] == "turn":
-            turn = self.sessions[call_id].picture.transcript.view(key[1])
+            turn = picture.transcript.view(key[1])
             if turn.state in (TurnState.FINAL, TurnState.CUT):
                 self.house.journal.turn(turn)
         for watcher in self.watchers:
@@ -335,7 +344,7 @@ class Switchboard:
     def listen(self, watcher: Watcher, call_id: str) -> None:
         """From now on this console hears this call and no other; "" for none. Raises NotAllowed."""
         for session in self.sessions.values():
-            session.ears.pop(watcher.name, None)
+            session.ears.pop(watcher, None)
         if not call_id:
             return
         session = self._session(call_id)
@@ -347,7 +356,7 @@ class Switchboard:
             if talker != watcher.name and (call.holder == watcher.name or not call.private):
                 watcher.hear(side, at_ms, audio)
 
-        session.ears[watcher.name] = ear
+        session.ears[watcher] = ear
 
     # ── consoles come and go ──
 
@@ -372,10 +381,7 @@ class Switchboard:
     def _console_gone(self, console: str) -> None:
         self._returns.pop(console, None)
         for session in self._left_by(console):
-            try:
-                session.apply(calls.ConsoleGone(console))
-            except Exception as fault:
-                self._faulted(session, fault)
+            self._tell(session, calls.ConsoleGone(console))
 
     # ── keeping house ──
 
@@ -400,7 +406,7 @@ class Switchboard:
         self._returns.clear()
         for session in list(self.sessions.values()):
             if session.call.phase is not Phase.ENDED:
-                session.apply(calls.HangUp(control.Party.NOBODY, why))
+                self._tell(session, calls.HangUp(control.Party.NOBODY, why))
 
     async def all_ended(self, patience_s: float) -> None:
         """Wait until no call is up, at most this long."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import control
+from bridge import control, journal, switchboard
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, Phase, Recording, TurnKind, TurnState, Verb
 from bridge.rehearsal import scenario as scenarios
@@ -278,6 +278,41 @@ async def test_three_calls_at_once_and_a_fault_in_one_touches_no_other(house: Ho
         for line in lines[1:]:
             line.hang_up()
             await line.ended
+
+
+async def test_a_fault_in_one_call_keeps_no_other_up_when_all_are_to_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.desk() as desk:
+        lines = [await house.call() for _ in range(2)]
+        await desk.until(lambda store: sum(c.view.phase is Phase.LIVE for c in store.calls.values()) == 2)
+        first = next(iter(house.bridge.switchboard.sessions.values()))
+        monkeypatch.setattr(first, "apply", None)
+        house.bridge.switchboard.end_all("the bridge was stopped")
+        for line in lines:
+            await line.ended
+
+
+async def test_words_that_come_when_their_call_is_forgotten_are_in_the_journal(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switchboard, "KEPT_ENDED", 0)
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        picture = house.bridge.switchboard.sessions[call_id].picture
+        line.hang_up()
+        await line.ended
+        await desk.until(lambda store: store.calls[call_id].view.phase is Phase.ENDED)
+        another = await house.call()
+        await desk.until(lambda store: call_id not in store.calls)
+        picture.lines(picture.transcript.words(Party.OPERATOR, "talk-1:late", "Goodbye.", True, 5000))
+        another.hang_up()
+        await another.ended
+        written = house.bridge.switchboard.house.journal
+        assert isinstance(written, journal.Journal) and written.flush()
+    record = journal.read(house.home / "journal.sqlite", call_id)
+    assert record is not None and "Goodbye." in [turn.text for turn in record.turns]
 
 
 async def test_a_bridge_that_is_full_apologises(home: Path) -> None:

@@ -123,6 +123,33 @@ async def test_a_call_that_ends_in_a_privacy_hold_has_a_recording_as_long_as_its
         assert not any(is_loud(sound.caller[(began_ms + 300) * 8 :]))
 
 
+async def test_a_window_that_comes_back_goes_on_listening_when_its_old_line_is_given_up(house: House) -> None:
+    line = await house.call()
+    token = {"Authorization": f"Bearer {house.bridge.token}"}
+    url = house.bridge.control_url
+    async with (
+        house.desk() as desk,
+        websockets.connect(url, additional_headers=token, compression=None) as old,
+        websockets.connect(url, additional_headers=token, compression=None) as new,
+    ):
+        call_id = await live(desk)
+        for number, socket in enumerate((old, new), 1):
+            await socket.send(control.encode(control.Attach(id=1, version=control.VERSION, console="Bob")))
+            await socket.send(control.encode(control.Listen(id=7, call_id=call_id)))
+            await house.model.until(lambda n=number: len(house.bridge.switchboard.sessions[call_id].ears) == n)
+        await old.close()
+        await house.model.until(lambda: len(house.bridge.switchboard.watchers) == 2)
+        line.say(clip(0).audio, clip(0).text)
+        heard = b""
+        async with asyncio.timeout(30):
+            while clip(0).audio[4000:8000] not in heard:
+                message = await new.recv()
+                if isinstance(message, bytes) and control.decode_heard(message).side is Side.CALLER:
+                    heard += control.decode_heard(message).audio
+    line.hang_up()
+    await line.ended
+
+
 async def test_who_listens_hears_both_sides_but_not_themselves(house: House) -> None:
     line = await house.call()
     token = {"Authorization": f"Bearer {house.bridge.token}"}
