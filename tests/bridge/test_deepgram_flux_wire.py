@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from bridge.audio import BYTES_PER_MS, silence
 from bridge.engines import EngineLost
-from bridge.engines.speech import Words
 from bridge.engines.speech.deepgram_flux_wire import FluxWire
 from bridge.engines.speech.deepgram_wire import KEEP_ALIVE_MS, PAUSE_MS
+from tests.bridge.deepgram_desk import DeepgramDesk
 from tests.bridge.deepgram_shapes import FLUX, FLUX_CLIENT, WIRE, checked, sample
 
 
-class Desk(Words):
+class Desk(DeepgramDesk[FluxWire]):
     """An open socket, and what it told."""
 
     def __init__(self) -> None:
-        self.wire = FluxWire("fx")
-        self.told: list[tuple[Any, ...]] = []
+        super().__init__(FluxWire("fx"))
         self.wire.open(0)
-
-    def started(self, turn_id: str, at_ms: int) -> None:
-        self.told.append(("started", turn_id, at_ms))
-
-    def heard(self, turn_id: str, text: str, final: bool) -> None:
-        self.told.append(("final" if final else "heard", turn_id, text))
-
-    def failed(self, turn_id: str, reason: str) -> None:
-        self.told.append(("failed", turn_id, reason))
-
-    def may_end(self, turn_id: str) -> None:
-        self.told.append(("may_end", turn_id))
-
-    def goes_on(self, turn_id: str) -> None:
-        self.told.append(("goes_on", turn_id))
-
-    def ended(self, turn_id: str, at_ms: int) -> None:
-        self.told.append(("ended", turn_id, at_ms))
-
-    def gets(self, *lines: str) -> None:
-        for line in lines:
-            self.wire.receive(line.encode(), self)
 
     def turn(self, event: str, index: int, text: str, start: float = 0.0, end: float = 1.0) -> None:
         window = {"audio_window_start": start, "audio_window_end": end}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from bridge.engines.speech import VoiceFailed, utterance
 from bridge.engines.speech.deepgram_voice import MOST_SOCKETS, DeepgramVoice
 from bridge.engines.speech.deepgram_voice_wire import MOST_CHARACTERS, MOST_FLUSHES
 from bridge.rehearsal.model import Faults, Model
+from tests.bridge.live_voice import at_work, spoken
 from tests.bridge.test_deepgram_transcriber import KEY, address
 
 HELLO, MORE, BYE = "Hello. How can I help you?", "How else can I help you?", "Are you still there?"
@@ -27,17 +28,8 @@ async def model() -> AsyncIterator[Model]:
         await model.until(lambda: model.deepgram.open_sockets == 0)
 
 
-@asynccontextmanager
-async def voice_of(url: str, **given: Any) -> AsyncIterator[DeepgramVoice]:
-    voice = DeepgramVoice(api_key=given.pop("key", KEY), base_url=url, **given)
-    try:
-        yield voice
-    finally:
-        await voice.close()
-
-
-async def spoken(voice: DeepgramVoice, text: str) -> bytes:
-    return b"".join([piece async for piece in voice.speak(text)])
+def voice_of(url: str, **given: Any) -> AbstractAsyncContextManager[DeepgramVoice]:
+    return at_work(DeepgramVoice(api_key=given.pop("key", KEY), base_url=url, **given))
 
 
 async def sound_of(model: Model, text: str) -> bytes:

@@ -8,45 +8,25 @@ from typing import Any
 import pytest
 
 from bridge.audio import BYTES_PER_MS, silence
-from bridge.engines.speech import Words
 from bridge.engines.speech.deepgram_wire import KEEP_ALIVE_MS, KEPT_MS, KEPT_NAMES, PAUSE_MS, NovaWire
+from tests.bridge.deepgram_desk import DeepgramDesk
 from tests.bridge.deepgram_shapes import NOVA, NOVA_CLIENT, WIRE, checked, sample
 
 VOICE = bytes([0x90, 0x10] * (10 * BYTES_PER_MS))
 """20 ms."""
 
 
-class Desk(Words):
+class Desk(DeepgramDesk[NovaWire]):
     """A socket, and what it told."""
 
     def __init__(self, *, is_open: bool = True) -> None:
-        self.wire = NovaWire("dg")
-        self.told: list[tuple[Any, ...]] = []
+        super().__init__(NovaWire("dg"))
         if is_open:
             assert self.wire.open(0) == []
-
-    def started(self, turn_id: str, at_ms: int) -> None:
-        self.told.append(("started", turn_id, at_ms))
-
-    def heard(self, turn_id: str, text: str, final: bool) -> None:
-        self.told.append(("final" if final else "heard", turn_id, text))
-
-    def failed(self, turn_id: str, reason: str) -> None:
-        self.told.append(("failed", turn_id, reason))
-
-    def may_end(self, turn_id: str) -> None:
-        self.told.append(("may_end", turn_id))
-
-    def ended(self, turn_id: str, at_ms: int) -> None:
-        self.told.append(("ended", turn_id, at_ms))
 
     def speaks(self, length_ms: int, at_ms: int) -> None:
         for late_ms in range(0, length_ms, 20):
             assert self.wire.hear(VOICE, at_ms + late_ms) == VOICE
-
-    def gets(self, *lines: str) -> None:
-        for line in lines:
-            self.wire.receive(line.encode(), self)
 
     def results(self, text: str = "", **fields: Any) -> None:
         channel = {"alternatives": [{"transcript": text, "confidence": 1.0, "words": []}]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from bridge.engines.speech import VoiceFailed, voice_lines
 from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
 from bridge.rehearsal.mind import ARE_YOU_THERE, GO_ON, THANKS
 from bridge.rehearsal.model import Faults, Model
+from tests.bridge.live_voice import at_work, spoken
 from tests.bridge.realtime_client import KEY
 
 
@@ -22,19 +23,9 @@ async def model() -> AsyncIterator[Model]:
         yield model
 
 
-@asynccontextmanager
-async def speaking(rehearsal: Model, **given: Any) -> AsyncIterator[ElevenLabsVoice]:
+def speaking(rehearsal: Model, **given: Any) -> AbstractAsyncContextManager[ElevenLabsVoice]:
     root = rehearsal.url.replace("ws", "http", 1)
-    voice = ElevenLabsVoice(**{"api_key": KEY, "base_url": f"{root}/elevenlabs"} | given)
-    try:
-        yield voice
-    finally:
-        await voice.close()
-
-
-async def spoken(voice: ElevenLabsVoice, text: str = THANKS) -> bytes:
-    async with aclosing(voice.speak(text)) as pieces:
-        return b"".join([piece async for piece in pieces])
+    return at_work(ElevenLabsVoice(**{"api_key": KEY, "base_url": f"{root}/elevenlabs"} | given))
 
 
 async def test_sentences_share_one_socket_that_was_opened_ahead(model: Model) -> None:

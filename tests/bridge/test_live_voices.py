@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from bridge.engines.speech.openai_live_voice import OpenAILiveVoice
 from bridge.engines.speech.realtime_voice import RealtimeVoice
 from bridge.rehearsal.mind import ARE_YOU_THERE, GO_ON, HELLO, NOT_KNOWN, THANKS
 from bridge.rehearsal.model import Faults, Model
+from tests.bridge.live_voice import at_work, spoken
 from tests.bridge.realtime_client import KEY
 
 LONG = f"{HELLO} {NOT_KNOWN[1]} {GO_ON} {ARE_YOU_THERE}"
@@ -142,18 +143,8 @@ def http(model: Model) -> str:
     return model.url.replace("ws", "http", 1)
 
 
-@asynccontextmanager
-async def speaking(vendor: Vendor, model: Model, **other: Any) -> AsyncIterator[LiveVoice]:
-    voice = vendor.make(**{"api_key": KEY, "base_url": http(model) + vendor.root} | other)
-    try:
-        yield voice
-    finally:
-        await voice.close()
-
-
-async def spoken(voice: LiveVoice, text: str) -> bytes:
-    async with aclosing(voice.speak(text)) as pieces:
-        return b"".join([piece async for piece in pieces])
+def speaking(vendor: Vendor, model: Model, **other: Any) -> AbstractAsyncContextManager[LiveVoice]:
+    return at_work(vendor.make(**{"api_key": KEY, "base_url": http(model) + vendor.root} | other))
 
 
 def heard(model: Model, sound: bytes) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from math import pi, sin
 from typing import Any
 
@@ -19,8 +18,7 @@ from bridge.engines.speech.pcm_stream import PcmStream
 from bridge.rehearsal.mind import THANKS
 from bridge.rehearsal.model import Model
 from tests.bridge.realtime_client import KEY
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from tests.bridge.speech_server import server
 
 
 def tone(hz: float, ms: int) -> bytes:
@@ -47,17 +45,6 @@ def test_pieces_of_any_size_give_the_same_sound() -> None:
 
 def test_what_a_telephone_cannot_carry_does_not_fold_over() -> None:
     assert max(map(abs, decode(streamed(tone(6000, 300), 999))[200:-200])) < 200
-
-
-@asynccontextmanager
-async def server(answer: Answer) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/v1/audio/speech", answer)
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    await runner.cleanup()
 
 
 async def spoken(base_url: str, text: str = THANKS, **given: Any) -> bytes:

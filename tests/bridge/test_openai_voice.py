@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,8 +20,7 @@ from bridge.rehearsal.mind import THANKS
 from bridge.rehearsal.model import Faults, Model
 from tests.bridge.realtime_client import KEY
 from tests.bridge.speech_program import level_db
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from tests.bridge.speech_server import server
 
 
 @pytest.fixture
@@ -38,17 +37,6 @@ async def speaking(base_url: str, **other: Any) -> AsyncIterator[OpenAIVoice]:
         yield voice
     finally:
         await voice.close()
-
-
-@asynccontextmanager
-async def server(answer: Answer) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/v1/audio/speech", answer)
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    await runner.cleanup()
 
 
 async def refusal(base_url: str, text: str = "Hello.", **other: Any) -> str:

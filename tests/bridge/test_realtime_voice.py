@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.realtime_voice import RealtimeVoice
 from bridge.rehearsal.mind import GO_ON, THANKS
 from bridge.rehearsal.model import HALF_OPEN, Model
+from tests.bridge.live_voice import at_work, spoken
 from tests.bridge.realtime_client import KEY
 
 
@@ -23,18 +24,8 @@ async def model() -> AsyncIterator[Model]:
         yield model
 
 
-@asynccontextmanager
-async def speaking(rehearsal: Model, **given: Any) -> AsyncIterator[RealtimeVoice]:
-    voice = RealtimeVoice(**{"api_key": KEY, "base_url": rehearsal.url} | given)
-    try:
-        yield voice
-    finally:
-        await voice.close()
-
-
-async def spoken(voice: RealtimeVoice, text: str = THANKS) -> bytes:
-    async with aclosing(voice.speak(text)) as pieces:
-        return b"".join([piece async for piece in pieces])
+def speaking(rehearsal: Model, **given: Any) -> AbstractAsyncContextManager[RealtimeVoice]:
+    return at_work(RealtimeVoice(**{"api_key": KEY, "base_url": rehearsal.url} | given))
 
 
 async def test_two_sessions_are_warm_and_read_all_that_comes(model: Model) -> None:
