@@ -119,6 +119,7 @@ class Journal:
         self._closing = False
         self._deadline_s = 0.0
         self._trouble: Trouble | None = None
+        self._is_broken = False
         self._overflowed = 0
         self._database = self._open()
         self._unfinished = self._end_unfinished()
@@ -283,18 +284,25 @@ class Journal:
             log.warning("the journal is in trouble: %s", type(error).__name__)
             if trouble is not Trouble.BROKEN:
                 self._say(trouble, words)
-        if trouble is Trouble.BROKEN:
-            with suppress(sqlite3.Error):
-                self._database.close()
-            try:
-                aside = _set_aside(self.path, "broken", self._unix_ms())
-                self._database = self._connect()
-            except (OSError, sqlite3.Error):
-                self._say(trouble, "The journal's file is broken and could not be put aside. Calls go on unwritten.")
-                return
-            with self._lock:
-                self._pending.calls = self._up | self._pending.calls
-            self._say(trouble, f"{words} The old file was kept as {aside.name}. Calls go on.")
+        if trouble is Trouble.BROKEN or self._is_broken:
+            self._begin_afresh()
+
+    def _begin_afresh(self) -> None:
+        """The file is broken: it is put aside, now or as soon as that can be done."""
+        with suppress(sqlite3.Error):
+            self._database.close()
+        try:
+            aside = _set_aside(self.path, "broken", self._unix_ms())
+            self._database = self._connect()
+        except (OSError, sqlite3.Error):
+            if not self._is_broken:
+                self._is_broken = True
+                self._say(Trouble.BROKEN, "The journal's broken file cannot be moved yet. Calls go on unwritten.")
+            return
+        self._is_broken = False
+        with self._lock:
+            self._pending.calls = self._up | self._pending.calls
+        self._say(Trouble.BROKEN, f"The journal's file is broken. It was kept as {aside.name}. Calls go on.")
 
     def _say(self, trouble: Trouble, words: str) -> None:
         try:

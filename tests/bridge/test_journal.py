@@ -282,6 +282,35 @@ def test_a_file_that_breaks_is_put_aside_and_live_calls_are_in_the_new_one(book:
     assert aside.name in words
 
 
+def test_a_broken_file_that_cannot_be_put_aside_yet_is_as_soon_as_it_can(
+    book: Book, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.journal.call(LIVE)
+    assert book.journal.flush()
+    may_be_moved = threading.Event()
+
+    def breaks(batch: object, alive: bool) -> None:
+        broken.undo()
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def put_aside(path: Path, word: str, unix_ms: int) -> Path:
+        if not may_be_moved.is_set():
+            raise PermissionError
+        return set_aside(path, word, unix_ms)
+
+    set_aside = journal._set_aside
+    monkeypatch.setattr(journal, "_set_aside", put_aside)
+    broken = pytest.MonkeyPatch()
+    broken.setattr(book.journal, "_write", breaks)
+    book.journal.entry("c1", 1, "input", {})
+    assert "cannot be moved yet" in book.hears(Trouble.BROKEN)
+    may_be_moved.set()
+    assert "kept as" in book.hears(Trouble.BROKEN)
+    assert book.journal.flush()
+    record = journal.read(book.path, "c1")
+    assert record is not None and record.view == LIVE and len(record.entries) == 1
+
+
 @pytest.mark.parametrize("content", [b"not a database " * 100, b"\0" * 8192], ids=["text", "zeroes"])
 def test_what_is_no_journal_is_kept_and_a_fresh_one_begun(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "journal.sqlite3"
