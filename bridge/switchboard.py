@@ -85,11 +85,14 @@ class Switchboard:
     turned_away: int = 0
     _by_sid: dict[str, Session] = field(default_factory=dict)
     _returns: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _is_over: bool = False
 
     # ── what the web layer asks (web.Exchange) ──
 
     def ring(self, form: dict[str, str]) -> str | None:
         """A call is ringing: its call_id, or None when it cannot be taken."""
+        if self._is_over:
+            return None
         if self.live_count >= self.max_calls or self.busy():
             self.turned_away += 1
             self.notice(f"All lines are in use: {self.turned_away} caller(s) heard the apology.", "")
@@ -400,7 +403,8 @@ class Switchboard:
                 watcher.tell(control.CallForgotten(call_id=picture.call_id))
 
     def end_all(self, why: str) -> None:
-        """Hang up every call."""
+        """Hang up every call, and take no further one."""
+        self._is_over = True
         for timer in self._returns.values():
             timer.cancel()
         self._returns.clear()

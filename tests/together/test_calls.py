@@ -280,7 +280,7 @@ async def test_three_calls_at_once_and_a_fault_in_one_touches_no_other(house: Ho
             await line.ended
 
 
-async def test_a_fault_in_one_call_keeps_no_other_up_when_all_are_to_end(
+async def test_a_fault_in_one_call_keeps_no_other_up_when_all_are_to_end_and_none_comes_after(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house.desk() as desk:
@@ -291,6 +291,9 @@ async def test_a_fault_in_one_call_keeps_no_other_up_when_all_are_to_end(
         house.bridge.switchboard.end_all("the bridge was stopped")
         for line in lines:
             await line.ended
+        late = await house.call()
+        await late.ended
+        assert late.spoken and not late.streams
 
 
 async def test_words_that_come_when_their_call_is_forgotten_are_in_the_journal(
