@@ -55,6 +55,17 @@ class Destination(StrEnum):
     HANG_UP = "hang_up"
 
 
+class Because(StrEnum):
+    """Why an engine comes into a call that was another's, where the caller may have to hear of it."""
+
+    LOST = "lost"
+    BUDGET = "budget"
+    """What the AI may cost in this call is spent."""
+
+    BY_HAND = "by_hand"
+    """An operator called it."""
+
+
 class Step(StrEnum):
     """A moment on the way from the caller's last word to the first sound of the answer."""
 

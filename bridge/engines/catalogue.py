@@ -8,7 +8,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from bridge import menus, tools
-from bridge.engines import Engine
+from bridge.engines import Because, Engine
 from bridge.engines import cascade as cascades
 from bridge.engines.chat import Chat
 from bridge.engines.keypad import Keypad, gate
@@ -94,15 +94,18 @@ class Catalogue:
         }
         return next((key for key in needed.get(name, []) if not keys[key]), "")
 
-    def engine(self, profile: Profile, name: str, number: str) -> Engine:
-        """A new engine for one call. name: of the profile's engines, or ``pin``. number: the caller's."""
+    def engine(self, profile: Profile, name: str, number: str, because: Because | None = None) -> Engine:
+        """A new engine for one call. name: of the profile's engines, or ``pin``. number: the caller's.
+
+        because: why it comes instead of another; None if it was its turn.
+        """
         match name:
             case "openai":
                 return self._openai(profile)
             case "cascade":
                 return self._cascade(profile)
             case "keypad":
-                return Keypad(self._menus[profile.menu], voice=self._voice)
+                return Keypad(self._menus[profile.menu], voice=self._voice, because=because)
             case "pin" if profile.pin is not None:
                 asked = gate(profile.pin, self._settings.pins, number, self._lockouts)
                 return Keypad(self._menus[profile.menu], voice=self._voice, gate=asked)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from bridge.audio import peak
 from bridge.engines import (
+    Because,
     Destination,
     Event,
     HandedOn,
@@ -84,9 +85,12 @@ class _Words:
 class Keypad:
     """One call's menu, used for one `run`; see `Engine`. It hands on by `HandedOn` and goes on until `close`."""
 
-    def __init__(self, menu: Menu, *, voice: Voice, gate: Gate | None = None) -> None:
-        """voice: for what was not spoken ahead; it stays the house's. gate: see `gate`; None lets everybody in."""
-        self._course = Course(menu, gate)
+    def __init__(self, menu: Menu, *, voice: Voice, gate: Gate | None = None, because: Because | None = None) -> None:
+        """voice: for what was not spoken ahead; it stays the house's. gate: see `gate`; None lets everybody in.
+
+        because: why it comes instead of another engine; None if it was its turn.
+        """
+        self._course = Course(menu, gate, because)
         self._voice = voice
         self._listener: Listener | None = None
         self._early: list[Callable[[], None]] = []

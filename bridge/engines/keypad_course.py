@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from bridge.engines import Destination
+from bridge.engines import Because, Destination
 from bridge.engines.keypad_menu import AGAIN, AI, HANG_UP, MAIN, OPERATOR, Action, Collect, Menu
 from bridge.engines.pin_gate import Gate
 from bridge.keypad import MASK, is_card
@@ -65,8 +65,10 @@ class Course:
     pressed now. leaving: whether the call goes on elsewhere as soon as the last words were heard.
     """
 
-    def __init__(self, menu: Menu, gate: Gate | None = None) -> None:
+    def __init__(self, menu: Menu, gate: Gate | None = None, because: Because | None = None) -> None:
+        """because: why it comes instead of another engine; None if it was its turn."""
         self._menu = menu
+        self._because = menu.because.get(because, "") if because is not None else ""
         self._gate = gate
         self._refused = False
         self._begun = False
@@ -104,12 +106,12 @@ class Course:
 
     def begin(self, first_line: str, now_ms: float) -> list[Act]:
         """Open the call; first_line: the profile's, for a menu that has no greeting of its own."""
-        return self._begin(self._menu.greeting or first_line, now_ms)
+        return self._begin(_joined(self._menu.greeting or first_line, self._because), now_ms)
 
     def again(self, now_ms: float) -> list[Act]:
         """Say once more what can be done here. The first time, the menu takes the call over."""
         if not self._begun:
-            return self._begin(self._menu.taking_over, now_ms)
+            return self._begin(_joined(self._because, self._menu.taking_over), now_ms)
         if self._asked is not None:
             return []
         if self._leaving is not None:

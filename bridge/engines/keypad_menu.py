@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from bridge.engines import Because
 from bridge.templates import SLOT
 
 MAIN = "main"
@@ -105,13 +106,16 @@ class Menu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A whole menu. It begins at the place called main; what is wrong in it is a ValueError that names the place.
 
     greeting: opens a call, "" for the profile's first line. taking_over: said instead when it comes
-    into a running call. rounds: how often in a row nothing, or a wrong key, may come before the last words.
-    help: to a caller who speaks instead. Seconds count from the moment the words were heard.
+    into a running call. because: what else the caller hears then, by why it comes instead of another
+    engine; before taking_over, and behind a greeting. rounds: how often in a row nothing, or a wrong key,
+    may come before the last words. help: to a caller who speaks instead. Seconds count from the moment
+    the words were heard.
     """
 
     title: _Text
     greeting: str = ""
     taking_over: str = ""
+    because: dict[Because, _Text] = {}
     places: dict[_Name, Place]
     wrong: _Text = "I am sorry, that is not what I asked for."
     help: _Text = "I am sorry, I cannot hear you. I only understand the keys of your telephone."
@@ -131,7 +135,12 @@ class Menu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def texts(self) -> list[str]:
         """All that it may say, slots as they are."""
         actions = [action for place in self.places.values() for action in place.actions()]
-        spoken = [self.greeting, self.taking_over, *(place.say for place in self.places.values())]
+        spoken = [
+            self.greeting,
+            self.taking_over,
+            *self.because.values(),
+            *(place.say for place in self.places.values()),
+        ]
         spoken += [action.say for action in actions]
         spoken += [text for action in actions if action.tool for text in (action.tool.then, action.tool.failed)]
         pin = [str(getattr(self.pin, name)) for name in PinWords.__struct_fields__ if name != "go"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.engines import Destination
+from bridge.engines import Because, Destination
 from bridge.engines.keypad_course import LEAVING_MS, Course, Leave, Run, Speak
 from bridge.engines.keypad_menu import Menu
 from bridge.engines.pin_gate import Gate, Lockouts
@@ -19,6 +19,7 @@ MENU = """
 title = "Desk"
 greeting = "Hello."
 taking_over = "I take over."
+because = { lost = "It is lost.", budget = "It is spent." }
 wrong = "Wrong."
 help = "Use the keys."
 rounds = 3
@@ -111,6 +112,14 @@ def test_a_menu_that_takes_over_says_so_once() -> None:
     course = Course(menu())
     assert course.again(0) == [Speak("I take over. Main.")]
     assert course.again(0) == [Speak("Main.")]
+
+
+def test_a_menu_that_comes_instead_of_another_engine_says_why() -> None:
+    spent = Course(menu(), because=Because.BUDGET)
+    assert spent.again(0) == [Speak("It is spent. I take over. Main.")]
+    assert spent.again(0) == [Speak("Main.")]
+    assert Course(menu(), because=Because.LOST).begin("", 0) == [Speak("Hello. It is lost. Main.")]
+    assert Course(menu(), because=Because.BY_HAND).again(0) == [Speak("I take over. Main.")]
 
 
 def test_a_menu_that_nobody_begins_begins_by_itself() -> None:

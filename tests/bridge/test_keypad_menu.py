@@ -14,6 +14,7 @@ GOOD = """
 title = "Desk"
 greeting = "Hello."
 taking_over = "I take over."
+because = { lost = "It is lost." }
 [places.main]
 say = "For orders press 1."
 [places.main.keys]
@@ -56,7 +57,14 @@ def test_a_menu_is_places_with_keys_entries_or_a_way_on() -> None:
 
 def test_all_that_it_may_say_is_known_before() -> None:
     texts = menu().texts()
-    assert {"Hello.", "I take over.", "Enter the order.", "Order {entered.order|}.", "{count|some}."} <= set(texts)
+    assert {
+        "Hello.",
+        "I take over.",
+        "It is lost.",
+        "Enter the order.",
+        "Order {entered.order|}.",
+        "{count|some}.",
+    } <= set(texts)
     assert {menu().wrong, menu().help, menu().last.say, menu().pin.ask, menu().pin.locked} <= set(texts)
     assert all(texts) and "hang_up" not in texts
 
@@ -92,6 +100,11 @@ def test_all_that_it_may_say_is_known_before() -> None:
 def test_what_is_wrong_is_told_with_its_place(name: str, place: dict[str, Any], fault: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=fault):
         with_place(name, place)
+
+
+def test_a_reason_that_there_is_not_is_told() -> None:
+    with pytest.raises(msgspec.ValidationError, match="because"):
+        menu(GOOD.replace("lost =", "tired ="))
 
 
 def test_two_places_must_not_lead_to_each_other() -> None:
