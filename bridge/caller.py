@@ -122,7 +122,7 @@ class Caller:
 
     def _overhear(self, at_ms: int, audio: bytes) -> None:
         """For those who listen: the caller's frame, and what the caller heard until now."""
-        if self._live.keys_masked and self._live.sound_masked:
+        if self._live.sound_masked:
             audio = silence(len(audio) // BYTES_PER_MS)
         for ear in self.ears.values():
             ear(Side.CALLER, at_ms, audio, "")
@@ -198,7 +198,7 @@ class Caller:
                 audio += frames[index][1]
                 index += 1
             self._heard_ms = start_ms + len(audio) // BYTES_PER_MS
-            if self._live.call.private or (self._live.keys_masked and self._live.sound_masked):
+            if self._live.call.private or self._live.sound_masked:
                 # A carrier may leave the tones of the keys in the sound.
                 audio = silence(len(audio) // BYTES_PER_MS)
             else:

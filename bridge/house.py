@@ -63,17 +63,17 @@ class ToolResult(Protocol):
 class House:
     """What a session needs of the house around it.
 
-    engine: makes one, for a profile, by its name, for a caller of this number. hang_up: asks the
-    carrier to end the call; returns "" or why it could not be confirmed. spawn: runs work that must
-    outlive the call's own tasks. notice: tells every operator a text, about a call_id or "".
-    engine_ready, engine_lost: the model's name, or why it was lost. is_watched: whether any operator
-    could come; ring_s: how long they are rung where no engine is left. transcriber: writes down what
-    an operator says; None where nothing can. voice: speaks what an operator types; None where
-    nothing can.
+    engine: makes one, for a profile, by its name, for a caller of this number, and why it comes instead
+    of another (None if it was its turn). hang_up: asks the carrier to end the call; returns "" or why it
+    could not be confirmed. spawn: runs work that must outlive the call's own tasks. notice: tells every
+    operator a text, about a call_id or "". engine_ready, engine_lost: an AI's model, or why it was lost.
+    is_watched: whether any operator could come; ring_s: how long they are rung where no engine is left.
+    transcriber: writes down what an operator says; None where nothing can. voice: speaks what an operator
+    types; None where nothing can.
     """
 
     journal: Journal
-    engine: Callable[[Profile, str, str], engines.Engine]
+    engine: Callable[[Profile, str, str, engines.Because | None], engines.Engine]
     recorder: Callable[[str], tuple[Recorder, str] | None]
     hang_up: Callable[[str], Coroutine[Any, Any, str]]
     limit_time: Callable[[str, int], Coroutine[Any, Any, None]]

@@ -6,7 +6,7 @@ must know what the caller knows, and nothing that reached nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bridge.control import Party, ToolState, ToolView, TurnKind, TurnView
 from bridge.engines import Remembered, Role, notes
@@ -21,16 +21,23 @@ _ROLES = {Party.CALLER: Role.CALLER, Party.AI: Role.AI, Party.OPERATOR: Role.OPE
 
 def remembered(turns: Iterable[TurnView], tools: Iterable[ToolView]) -> list[Remembered]:
     """The conversation so far; tools that still run are left out, their results come later."""
-    placed: list[tuple[int, int, Remembered]] = []
+    return [what for _, _, what in sorted(_placed(turns, tools), key=lambda place: place[:2])]
+
+
+def is_anything(turns: Iterable[TurnView], tools: Iterable[ToolView]) -> bool:
+    """Whether there is anything to remember; looks no further than the first thing."""
+    return any(True for _ in _placed(turns, tools))
+
+
+def _placed(turns: Iterable[TurnView], tools: Iterable[ToolView]) -> Iterator[tuple[int, int, Remembered]]:
+    """Each thing with when it was."""
     for turn in turns:
         what = _of_turn(turn)
         if what is not None:
-            placed.append((turn.start_ms, turn.order, what))
+            yield turn.start_ms, turn.order, what
     for tool in tools:
         if tool.state not in UNANSWERED:
-            what = Remembered(Role.TOOL, tool.result, tool.name, tool.arguments)
-            placed.append((tool.start_ms, tool.order, what))
-    return [what for _, _, what in sorted(placed, key=lambda place: place[:2])]
+            yield tool.start_ms, tool.order, Remembered(Role.TOOL, tool.result, tool.name, tool.arguments)
 
 
 def _of_turn(turn: TurnView) -> Remembered | None:

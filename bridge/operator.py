@@ -65,7 +65,7 @@ class Operator:
             self.taken = True
             self._since_ms = now_ms
             self._said = []
-        live.picture.met("person", "silent", "barge-ins")
+        live.picture.met("person", "silent", "barge-ins", "ring")
         live.picture.note(f"{console} took over", "took over", now_ms)
         number = str(self._talks)
         view = TakeOverView(call_id=live.picture.call_id, take_over_id=number, console=console, at_ms=round(now_ms))

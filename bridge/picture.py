@@ -111,6 +111,7 @@ class Picture:
     costs_usd: dict[str, float] = field(default_factory=dict)
     """By vendor; the engine's own under its name."""
 
+    budget_usd: float | None = None
     barge_in_cause: str = ""
     """In words, why what the caller does now counts as an interruption; "" when nobody knows."""
 
@@ -419,6 +420,7 @@ class Picture:
             cost_usd=self.cost_usd,
             tokens=self.tokens,
             costs_usd=dict(self.costs_usd),
+            budget_usd=self.budget_usd,
             engine=engine,
             engines=tuple(name for name in self.engines if name != engine),
             coming=self.coming if self.call.phase is Phase.LIVE else "",

@@ -65,6 +65,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     voice: of the openai engine. menu: a file of `resources/menus`, for the keypad engine.
     turn_detection: server (a pause ends the caller's turn) or semantic (the sense of the words
     does). noise_reduction: near (a handset), far (a room) or off; both of the openai engine.
+    budget_usd: the most that one call's AI may cost; then its menu goes on, if it is one of the engines,
+    or a person.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cascade: CascadeProfile = CascadeProfile()
     menu: _Text = "fallback"
     pin: PinGate | None = None
+    budget_usd: Annotated[float, Meta(ge=0.01, le=10_000)] | None = None
 
 
 class Profiles:

@@ -2,8 +2,9 @@
 
 `succession` decides who follows; here engines are opened, told the call so far, and let speak. A
 lost one is replaced at once, and what the caller said last is heard again by its successor. A swap
-by an operator, and the successor of a session about to expire, are made ready first and take the
-seat at a quiet moment, so that the caller hears no gap.
+by an operator, the successor of a session about to expire, and the menu that follows an AI whose
+budget is spent are made ready first and take the seat at a quiet moment, so that the caller hears no
+gap and every sentence to its end.
 """
 
 from __future__ import annotations
@@ -15,17 +16,15 @@ import time
 from bridge import call as calls
 from bridge import engines
 from bridge.ai import AI
+from bridge.budget import Budget, Level
 from bridge.control import Floor, MarkerKind, Party, Phase
-from bridge.engines import Destination, EngineLost, HandedOn, Ready, Remembered, Used
-from bridge.line import voice_of
+from bridge.engines import Because, Destination, EngineLost, HandedOn, Ready, Used
 from bridge.live import Live
-from bridge.memory import remembered
-from bridge.succession import Succession
+from bridge.memory import is_anything, remembered
+from bridge.quiet import Quiet
+from bridge.succession import MENU, PIN, WITHOUT_AI, Succession
 
 log = logging.getLogger("cordboard.seat")
-
-PIN = "pin"
-"""The engine that lets a caller in by their number; it comes before the profile's own."""
 
 ROLL_AHEAD_MS = 300_000
 """How long before its session expires an engine's successor is made ready, or a tenth of its life if that is less."""
@@ -33,10 +32,10 @@ ROLL_AHEAD_MS = 300_000
 SWAP_PATIENCE_MS = 4000
 """A swap that was asked for waits this long for a quiet moment; then the AI's sentence is cut."""
 
-ROLL_AGAIN_MS = 10_000
+SPENT_PATIENCE_MS = 15_000
+"""Once the budget is spent a quiet moment is waited for so long; then the AI's sentence is the last, whoever speaks."""
 
-CALM_MS = 1000
-"""A renewal that nobody asked for waits for so much quiet, so that nobody is just about to speak."""
+ROLL_AGAIN_MS = 10_000
 
 HEARD_WITHIN_MS = 1000
 """So soon a successor must have noticed the turn that it was given to hear; else that turn is lost to it."""
@@ -59,6 +58,9 @@ class Sitter:
         self.wanted_ms: float | None = None
         """When an operator asked for it."""
 
+        self.has_handed_on = False
+        """Whether it has done its part, and another engine is to go on."""
+
         self._seat = seat
         self.on_speech = seat.unheard
         """Set to the AI's own while seated: the hot path has no step to spare."""
@@ -78,6 +80,10 @@ class Seat:
     def __init__(self, live: Live, ai: AI) -> None:
         profile = live.profile
         ladder = (profile.engine, *profile.then)
+        self._budget = Budget(profile.budget_usd, MENU in ladder)
+        self._spent_ms: float | None = None
+        """When the budget was found spent, while the AI is still heard to its end."""
+
         self._live = live
         self._ai = ai
         self._succession = Succession((PIN, *ladder) if profile.pin is not None else ladder)
@@ -89,12 +95,13 @@ class Seat:
         self._unheard_ms: float | None = None
         """Until when the seated engine must have noticed the turn that was lost with its predecessor."""
 
-        self._quiet_since_ms: float | None = None
+        self._quiet = Quiet(live, ai)
         self._hang_up: str | None = None
         self._roll_ms: float | None = None
         self._ring_over_ms: float | None = None
         live.awaited = self._is_awaited
         live.picture.engines = ladder
+        live.picture.budget_usd = profile.budget_usd
 
     # ── what the call asks ──
 
@@ -111,15 +118,19 @@ class Seat:
         sitter.engine.greet(self._live.profile.first_line if self._greeted else "")
 
     def swap(self, name: str) -> None:
-        """Let this engine go on as soon as it is ready and nobody is speaking."""
-        self._call_in(name).wanted_ms = self._live.now_ms()
+        """Let this engine go on as soon as it is ready and nobody is speaking; an AI, whatever it costs."""
         self._live.picture.note(f"Another engine is called: {name}", "swap", self._live.now_ms())
+        if self._succession.is_spent and name not in WITHOUT_AI:
+            self._lift_budget()
+        self._call_in(name, Because.BY_HAND).wanted_ms = self._live.now_ms()
 
     def ring(self) -> None:
         """No engine is left: operators are asked to come."""
         live = self._live
         live.engine_takes_keys = False
-        live.picture.need("engine", "no AI is left: take over")
+        live.picture.met("engine")
+        what = "the AI's budget is spent" if self._succession.is_spent else "no AI is left"
+        live.picture.need("ring", f"{what}: take over")
         self._ring_over_ms = live.now_ms() + (live.house.ring_s * 1000 if live.house.is_watched() else 0)
 
     async def close(self) -> None:
@@ -138,11 +149,9 @@ class Seat:
         if live.call.floor is not Floor.AI:
             # A person has other plans with the caller than the engine had.
             self._hang_up = None
-        quiet = (self._hang_up is not None or self._coming is not None) and self._is_quiet()
-        if not quiet:
-            self._quiet_since_ms = None
-        elif self._quiet_since_ms is None:
-            self._quiet_since_ms = now_ms
+        self._look_at_cost()
+        waits = self._hang_up is not None or self._coming is not None or self._spent_ms is not None
+        quiet = self._quiet.look(waits)
         if self._hang_up is not None and quiet:
             why, self._hang_up = self._hang_up, None
             live.apply(calls.HangUp(Party.AI, why))
@@ -154,20 +163,26 @@ class Seat:
         coming = self._coming
         if coming is not None and coming.is_ready:
             overdue = coming.wanted_ms is not None and now_ms - coming.wanted_ms > SWAP_PATIENCE_MS
-            calm = self._quiet_since_ms is not None and now_ms - self._quiet_since_ms >= CALM_MS
-            if overdue or (calm if self._is_renewal(coming) else quiet):
+            now_good = self._quiet.is_calm if self._is_renewal(coming) else quiet
+            if now_good or overdue or self._is_last_sentence_over():
                 self._change_over(coming)
+        elif coming is None and self._spent_ms is not None:
+            if quiet or self._is_last_sentence_over():
+                self._ring_since_spent()
         elif coming is None and self._roll_ms is not None and now_ms > self._roll_ms:
             self._roll_ms = None
             self._call_in(self._succession.current)
 
     def _is_renewal(self, coming: Sitter) -> bool:
         """Whether it comes for no other reason than that a session has an end."""
-        return coming.wanted_ms is None and self._sitter is not None and self._sitter.name == coming.name
+        sitter = self._sitter
+        again = sitter is not None and sitter.name == coming.name and not sitter.has_handed_on
+        return again and coming.wanted_ms is None
 
     def _is_awaited(self) -> bool:
         sitter, coming = self._sitter, self._coming
-        if coming is not None and coming.wanted_ms is None and not self._is_renewal(coming):
+        handed_on = sitter is not None and sitter.has_handed_on
+        if coming is not None and not self._is_renewal(coming) and (handed_on or coming.wanted_ms is None):
             return True
         opening = sitter is not None and not sitter.is_ready
         return self._ai.is_due or self._ai.hears_again or (self._owed and opening)
@@ -183,12 +198,51 @@ class Seat:
             if live.call.floor is Floor.AI:
                 self._go_on(LOST_WORDS)
 
-    def _is_quiet(self) -> bool:
+    # ── what it costs ──
+
+    def _look_at_cost(self) -> None:
+        """Warn of a budget that is nearly spent; once it is, the AI's running answer is its last."""
         live = self._live
-        busy = live.picture.caller_speaking or self._ai.is_due or self._ai.awaits_words or live.caller_sounds()
-        # A hold's sound, or a filler's, is nobody's speech.
-        playing = live.line is not None and voice_of(live.line.playout.playing) is not Party.NOBODY
-        return not busy and not playing
+        level = self._budget.reached(live.picture.cost_usd) if live.call.phase is Phase.LIVE else None
+        if level is None:
+            return
+        cost_usd, menu = live.picture.cost_usd, self._succession.menu
+        if level is Level.NEARLY:
+            live.trouble("budget nearly spent", self._budget.words(level, cost_usd))
+            return
+        self._succession.spent()
+        live.note_down("budget_spent", {"cost_usd": cost_usd, "next": menu}, live.now_ms())
+        next_one = self._coming or self._sitter
+        if next_one is not None and next_one.name in WITHOUT_AI:
+            # Figures came late: no AI has the call any more.
+            return
+        live.trouble("budget spent", self._budget.words(level, cost_usd))
+        self._spent_ms = live.now_ms()
+        if menu:
+            self._call_in(menu, Because.BUDGET)
+        elif self._coming is not None:
+            self._leave(self._coming)
+            self._expect(None)
+
+    def _is_last_sentence_over(self) -> bool:
+        """Whether no quiet moment came for long since the budget was spent, and at least the AI is not heard now."""
+        late = self._spent_ms is not None and self._live.now_ms() - self._spent_ms > SPENT_PATIENCE_MS
+        return late and not self._quiet.ai_is_heard
+
+    def _ring_since_spent(self) -> None:
+        """The AI has said its last, and there is no menu."""
+        self._ai.engine_left()
+        if self._sitter is not None:
+            self._leave(self._sitter)
+        self._sitter = self._unheard_ms = self._roll_ms = None
+        self._none_left("the AI's budget was spent")
+
+    def _lift_budget(self) -> None:
+        """An operator lets an AI go on at any cost."""
+        self._budget.lift()
+        self._succession.lifted()
+        self._spent_ms = self._live.picture.budget_usd = None
+        self._live.picture.note("The AI's budget was lifted for this call", "budget lifted", self._live.now_ms())
 
     # ── what engines report ──
 
@@ -217,7 +271,9 @@ class Seat:
         sitter.is_ready, sitter.takes_keys = True, ready.takes_keys
         if sitter is self._sitter:
             live.engine_takes_keys = ready.takes_keys
-        live.house.engine_ready(ready.model)
+        if sitter.name not in WITHOUT_AI:
+            # A menu that goes on tells nothing of how the AI is.
+            live.house.engine_ready(ready.model)
         if sitter is self._coming and self._sitter is not None and self._sitter.is_ready:
             self._plan_roll(ready)
             return
@@ -226,11 +282,16 @@ class Seat:
         self._succession.ready(now_ms)
         self._plan_roll(ready)
         had_floor = live.call.floor is Floor.AI
-        live.apply(calls.EngineReady())
+        self._serves()
         if had_floor:
             self._take_up()
         else:
             self._owed = False
+
+    def _serves(self) -> None:
+        """The engine in the seat is ready: whoever was asked to come since there was none need not any more."""
+        self._live.picture.met("engine", "ring")
+        self._live.apply(calls.EngineReady())
 
     def _plan_roll(self, ready: Ready) -> None:
         if ready.expires_unix_ms is None:
@@ -248,7 +309,9 @@ class Seat:
             self._ai.let_go()
         if self._ai.hears_again:
             self._unheard_ms = self._live.now_ms() + HEARD_WITHIN_MS
-        if self._ai.has_spoken or self._memory() or self._ai.hears_again:
+        picture = self._live.picture
+        is_begun = self._ai.has_spoken or is_anything(picture.transcript.views(), picture.tools.values())
+        if is_begun or self._ai.hears_again:
             self._go_on(INTERRUPTED)
         else:
             # Of the greeting nothing was heard.
@@ -266,17 +329,17 @@ class Seat:
 
     # ── sitting down and getting up ──
 
-    def _opened(self, name: str) -> Sitter:
+    def _opened(self, name: str, because: Because | None = None) -> Sitter:
         live = self._live
-        sitter = Sitter(self, name, live.house.engine(live.profile, name, live.picture.number))
+        sitter = Sitter(self, name, live.house.engine(live.profile, name, live.picture.number, because))
         live.start(self._run(sitter))
         return sitter
 
-    def _call_in(self, name: str) -> Sitter:
+    def _call_in(self, name: str, because: Because | None = None) -> Sitter:
         """It is opened, to take the seat next; whoever was to before is not wanted any more."""
         if self._coming is not None:
             self._leave(self._coming)
-        coming = self._opened(name)
+        coming = self._opened(name, because)
         self._expect(coming)
         return coming
 
@@ -287,20 +350,16 @@ class Seat:
         picture.coming = "" if name == picture.engine else name
         picture.changed()
 
-    def _memory(self) -> list[Remembered]:
-        picture = self._live.picture
-        return remembered(picture.transcript.views(), picture.tools.values())
-
     def _sit(self, sitter: Sitter) -> None:
         """It has the seat from now on, and knows the call so far; all that is asked of it waits until it is ready."""
         live = self._live
-        self._sitter = sitter
+        self._sitter, self._spent_ms = sitter, None
         sitter.on_speech = self._ai.on_speech
         live.engine = sitter.engine
         live.engine_takes_keys = sitter.takes_keys
         live.keys_masked = sitter.name == PIN
         live.picture.engine = sitter.name
-        if memory := self._memory():
+        if memory := remembered(live.picture.transcript.views(), live.picture.tools.values()):
             sitter.engine.recall(memory)
         if live.call.phase is Phase.LIVE and live.call.floor is not Floor.AI:
             sitter.engine.may_answer(False)
@@ -321,20 +380,20 @@ class Seat:
         """From one engine that serves to another that is ready."""
         live, now_ms, former = self._live, self._live.now_ms(), self._sitter
         rolled = self._is_renewal(coming)
-        if not self._is_quiet() and live.call.floor is Floor.AI:
+        if not self._quiet.is_now and live.call.floor is Floor.AI:
             self._ai.cut(Party.OPERATOR)
         owed = self._ai.engine_left()
         self._hang_up = None
         self._succeed(coming, "session renewed" if rolled else f"engine: {coming.name}")
         live.note_down("engine", {"engine": coming.name, "rolled": rolled}, now_ms)
-        live.apply(calls.EngineReady())
+        self._serves()
         if live.call.floor is not Floor.AI:
             # A person speaks with the caller, or nobody may.
             self._greeted = True
         elif not self._greeted:
             self.greet()
         else:
-            self._owed = owed or self._owed or (former is not None and former.name in (PIN, "keypad"))
+            self._owed = owed or self._owed or (former is not None and former.name in WITHOUT_AI)
             self._take_up()
 
     def _leave(self, sitter: Sitter) -> None:
@@ -370,24 +429,40 @@ class Seat:
         if not name:
             live.house.engine_lost(str(lost))
             live.trouble("AI lost", str(lost))
-            if live.call.floor in calls.BY_PERSON:
-                live.picture.need("engine", "the AI is gone; you have the floor")
-            live.apply(calls.EngineGone("the AI was lost"))
+            self._none_left("the AI was lost")
             return
         if name != sitter.name:
             live.house.engine_lost(str(lost))
             live.trouble("AI lost", f"{lost} The call goes on with {name}.")
         else:
             live.picture.mark(now_ms, MarkerKind.TROUBLE, "AI reconnects")
-        self._sit(self._opened(name))
+        self._sit(self._opened(name, self._because_lost))
         self._ai.hear_again()
+
+    @property
+    def _because_lost(self) -> Because:
+        """Why another comes where an engine was lost: one that had no more to spend would have gone anyway."""
+        return Because.BUDGET if self._succession.is_spent else Because.LOST
+
+    def _none_left(self, why: str) -> None:
+        """Nobody goes on but a person."""
+        live = self._live
+        self._spent_ms = None
+        if live.call.floor in calls.BY_PERSON:
+            live.picture.need("engine", "the AI is gone; you have the floor")
+        live.apply(calls.EngineGone(why))
 
     def _coming_lost(self, coming: Sitter, lost: EngineLost) -> None:
         live, now_ms = self._live, self._live.now_ms()
         renewal = self._is_renewal(coming)
         self._expect(None)
-        if coming.wanted_ms is not None:
-            live.trouble("swap failed", f"{lost} The call stays with {self._succession.current or 'nobody'}.")
+        sitter, current = self._sitter, self._succession.current
+        if coming.wanted_ms is not None and sitter is not None and sitter.has_handed_on and current:
+            # Whoever sits there has nothing more to say, and the caller was told that another comes.
+            live.trouble("swap failed", f"{lost} The call goes on with {current}.")
+            self._call_in(current)
+        elif coming.wanted_ms is not None:
+            live.trouble("swap failed", f"{lost} The call stays with {current or 'nobody'}.")
             if self._roll_ms is None and live.picture.session_expires_ms is not None:
                 # It took the place of a renewal.
                 self._roll_ms = now_ms + ROLL_AGAIN_MS
@@ -398,19 +473,23 @@ class Seat:
             name = self._succession.lost(lost.fatal, now_ms)
             live.house.engine_lost(str(lost))
             if name:
-                self._call_in(name)
+                self._call_in(name, self._because_lost)
             else:
                 live.trouble("AI lost", str(lost))
-                live.apply(calls.EngineGone("the AI was lost"))
+                self._none_left("the AI was lost")
 
     def _handed_on(self, event: HandedOn) -> None:
         live = self._live
         match event.to:
             case Destination.AI:
-                names = [name for name in self._succession.engines if name not in (PIN, "keypad")]
-                if names:
-                    self._call_in(names[0])
-                    self._succession.handed_on(names[0], live.now_ms())
+                if self._sitter is not None:
+                    self._sitter.has_handed_on = True
+                succession = self._succession
+                # A menu whose caller asks for an AI that is spent begins again, and says so.
+                name = succession.menu if succession.is_spent else succession.ai
+                if name:
+                    self._call_in(name, Because.BUDGET if succession.is_spent else None)
+                    succession.handed_on(name, live.now_ms())
                 else:
                     live.apply(calls.EngineGone("the caller asks for a person"))
             case Destination.OPERATOR:

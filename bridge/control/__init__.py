@@ -70,6 +70,7 @@ from bridge.control.sound import (
     encode_heard,
 )
 from bridge.control.views import (
+    NEARLY_SPENT,
     AnswerView,
     CallView,
     Floor,
@@ -100,6 +101,7 @@ __all__ = [
     "HEAR",
     "MAX_KEYS",
     "MAX_TEXT_CHARS",
+    "NEARLY_SPENT",
     "TALK",
     "VERSION",
     "AnswerTimed",

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+NEARLY_SPENT = 0.8
+"""From this share of a call's budget on operators are warned."""
+
 
 class Phase(StrEnum):
     """Where a call is in its life."""
@@ -75,6 +78,7 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     allowed: the verbs that would be accepted now.
     why_not: verb -> the sentence an operator would be refused with.
     cost_usd: estimate from the engines' own usage figures; costs_usd: the same by vendor.
+    budget_usd: the most that its AI may cost, None for any; once it is spent a menu goes on, or a person.
     engine: the engine that has the call, "" when none does; engines: those it could be swapped for by
     `Swap`; coming: the one that takes over at the next quiet moment, "" for none.
     end_cause: empty until the call has ended.
@@ -105,6 +109,7 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float = 0.0
     tokens: int = 0
     costs_usd: dict[str, float] = {}
+    budget_usd: float | None = None
     engine: str = ""
     engines: tuple[str, ...] = ()
     coming: str = ""

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bridge.control import CallView, Phase, Recording
+from bridge.control import NEARLY_SPENT, CallView, Phase, Recording
 from console import theme
 from console.actions import BY_NAME, CONTEXT
 from console.names import engine_word, is_rung, money, vendor_word
@@ -238,8 +238,7 @@ class DetailsPanel(QScrollArea):
             self.tr("{0} caller · {1} you").format(view.caller_interruptions, view.operator_interruptions),
         )
         self._tell_engine(view)
-        self._cost[1].setToolTip(self._cost_words(view))
-        self._tell(self._cost, money(view.cost_usd) if view.cost_usd or view.tokens else "")
+        self._tell_cost(view)
         self._tell(self._cause, (view.end_cause or self.tr("yes")) if ended else "")
         self._tell_roll_over()
         self._plan.setVisible(bool(view.summary))
@@ -271,6 +270,16 @@ class DetailsPanel(QScrollArea):
         self._tell(self._next_engine, self.tr("{0}, when it is quiet").format(engine_word(view.coming)), "ai")
         for label in self._next_engine:
             label.setVisible(bool(view.coming))
+
+    def _tell_cost(self, view: CallView) -> None:
+        self._cost[1].setToolTip(self._cost_words(view))
+        cost = money(view.cost_usd)
+        if view.budget_usd is None:
+            self._tell(self._cost, cost if view.cost_usd or view.tokens else "")
+            return
+        nearly = view.cost_usd >= NEARLY_SPENT * view.budget_usd and view.phase is not Phase.ENDED
+        told = self.tr("{cost} of {budget}").format(cost=cost, budget=money(view.budget_usd))
+        self._tell(self._cost, told, "operator" if nearly else "")
 
     def _cost_words(self, view: CallView) -> str:
         """What each vendor cost, dearest first."""

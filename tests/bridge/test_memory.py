@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.control import Party, ToolState, ToolView, TurnKind, TurnView
 from bridge.engines import Remembered, Role
-from bridge.memory import remembered
+from bridge.memory import is_anything, remembered
 
 ORDERS = iter(range(1, 100))
 
@@ -58,7 +58,14 @@ def test_what_reached_nobody_is_not_told() -> None:
         turn(Party.AI, "•••", 26),
         turn(Party.OPERATOR, "•••", 27, kind=TurnKind.WHISPER),
     ]
-    assert remembered(turns, [tool(ToolState.RUNNING, 30), tool(ToolState.WAITING, 31)]) == []
+    unanswered = [tool(ToolState.RUNNING, 30), tool(ToolState.WAITING, 31)]
+    assert remembered(turns, unanswered) == [] and not is_anything(turns, unanswered)
+
+
+def test_whether_there_is_anything_to_tell_shows_with_the_first_thing() -> None:
+    turns = iter([turn(Party.AI, "Hello.", 0), turn(Party.CALLER, "Hello?", 1)])
+    assert is_anything(turns, []) and next(turns).text == "Hello?"
+    assert is_anything([], [tool(ToolState.DONE, 2)])
 
 
 def test_notes_for_the_ai_are_told_as_such() -> None:

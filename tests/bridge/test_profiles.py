@@ -57,7 +57,13 @@ def test_every_tool_that_a_profile_names_exists() -> None:
 def test_what_is_left_out_has_a_default(folder: Path) -> None:
     profile = Profiles.load(folder).for_number("+16285550100")
     assert (profile.engine, profile.model, profile.voice) == ("openai", "gpt-realtime-2.1", "marin")
-    assert profile.numbers == () and profile.tools == ()
+    assert profile.numbers == () and profile.tools == () and profile.budget_usd is None
+
+
+def test_a_call_may_have_a_budget(folder: Path) -> None:
+    (folder / "cheap.toml").write_text(GOOD + "budget_usd = 1")
+    cheap = Profiles.load(folder).named("cheap")
+    assert cheap is not None and cheap.budget_usd == 1.0
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,7 @@ def test_what_is_left_out_has_a_default(folder: Path) -> None:
         (GOOD.replace('"A"', '""'), "title"),
         (GOOD + 'numbers = ["555-0100"]', "numbers"),
         (GOOD + 'promt = "typo"', "promt"),
+        *((GOOD + f"budget_usd = {budget}", "budget_usd") for budget in ('"1"', "0", "-1", "nan", "inf", "true")),
     ],
 )
 def test_a_wrong_profile_is_named(folder: Path, text: str, words: str) -> None:

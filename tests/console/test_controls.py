@@ -428,6 +428,19 @@ def test_an_engine_is_chosen_from_a_menu_and_said_to_come_and_to_have_come(play:
     play(scene, before=one_call)
 
 
+def test_where_the_budget_is_spent_the_menu_of_engines_says_what_an_ai_would_do_to_it(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        bridge.put_call(live_call("c1", engine="keypad", engines=("openai",), cost_usd=0.5, budget_usd=0.5))
+        await shown(app, lambda: app.window.details.engine.text() == "Keypad menu")
+        app.window.controls.act("swap")
+        menu = app.window.engines
+        assert any(action.text().startswith("The AI's budget of $0.50 is spent.") for action in menu.actions())
+        press_on(menu, Key.Key_Escape)
+
+    play(scene, before=one_call)
+
+
 def press_on(menu: QMenu, *keys: Qt.Key) -> None:
     for key in keys:
         QTest.keyClick(menu, key)

@@ -78,6 +78,24 @@ def test_the_cost_is_told_by_vendor(panel: DetailsPanel) -> None:
     assert cost.toolTip().splitlines()[1:] == ["ElevenLabs $0.15", "Chat model $0.08", "Deepgram $0.04"]
 
 
+@pytest.mark.parametrize(
+    ("view", "words", "role"),
+    [
+        ({"cost_usd": 0.0, "tokens": 0}, "$0.00 of $0.50", ""),
+        ({"cost_usd": 0.39}, "$0.39 of $0.50", ""),
+        ({"cost_usd": 0.40}, "$0.40 of $0.50", "operator"),
+        ({"cost_usd": 0.51, "phase": Phase.ENDED}, "$0.51 of $0.50", ""),
+    ],
+)
+def test_the_cost_is_told_beside_the_budget(
+    panel: DetailsPanel, store: Store, view: dict[str, object], words: str, role: str
+) -> None:
+    store.apply(CallChanged(call=billing_view(budget_usd=0.50, **view)))
+    panel.refresh(CALL)
+    cost = next(label for label in panel.findChildren(QLabel) if label.text() == words)
+    assert (cost.property("role") or "") == role and "estimate" in cost.toolTip()
+
+
 def test_it_says_why_the_call_needs_someone(panel: DetailsPanel) -> None:
     told = next(
         label for label in panel.findChildren(QLabel) if label.text() == "refund to approve\nasked for a person"

@@ -89,9 +89,10 @@ async def open_house(
     engines: tuple[Any, ...] = ("openai",),
     pin: PinGate | None = None,
     cascade: CascadeProfile = CascadeProfile(),  # noqa: B008 - frozen
+    budget_usd: float | None = None,
     **changes: Any,
 ) -> AsyncIterator[House]:
-    """engines: those of every profile, the first and what follows it; pin, cascade: likewise.
+    """engines: those of every profile, the first and what follows it; pin, cascade, budget_usd: likewise.
 
     changes: of the bridge's settings.
     """
@@ -111,7 +112,7 @@ async def open_house(
         rehearsal = InThisLoop(company)
         profiles = Profiles(
             [
-                with_(profile, engine=engines[0], then=engines[1:], pin=pin, cascade=cascade)
+                with_(profile, engine=engines[0], then=engines[1:], pin=pin, cascade=cascade, budget_usd=budget_usd)
                 for profile in Profiles.load()
             ]
         )

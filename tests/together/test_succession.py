@@ -11,7 +11,7 @@ from bridge import control, filler
 from bridge import live as live_call
 from bridge.audio import BYTES_PER_MS, FRAME_BYTES
 from bridge.call import EngineGone
-from bridge.control import Floor, MarkerKind, Party, Phase, TurnState, Verb
+from bridge.control import Floor, HealthPart, MarkerKind, Party, Phase, TurnState, Verb
 from bridge.engines import Destination, HandedOn
 from bridge.line import HOLD
 from bridge.profiles import PinGate
@@ -20,7 +20,7 @@ from bridge.rehearsal.model import HALF_OPEN, Faults
 
 from .desk import Desk
 from .house import House, clip, is_loud, open_house, speaking
-from .test_faults import heard, live, settled
+from .test_faults import heard, live, settled, told
 
 SOON = {"ring_s": 0.3}
 
@@ -161,7 +161,7 @@ async def test_where_no_engine_is_left_operators_are_rung_and_the_caller_waits_o
         heard_ms = line.heard_ms
         await heard(line, heard_ms + 1500)
         assert await desk.do(control.TakeOver, call_id=view.call_id) == ""
-        assert desk.call().view.floor_holder == "Ann"
+        assert desk.call().view.floor_holder == "Ann" and not desk.call().view.needs
         house.model.faults = Faults()
         line.hang_up()
         await settled(house, desk, line)
@@ -204,7 +204,7 @@ async def live_id(desk: Desk) -> str:
 async def test_a_session_about_to_expire_is_renewed_without_a_gap(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.seat.CALM_MS", 0)
+    monkeypatch.setattr("bridge.quiet.CALM_MS", 0)
     house.model.expires_s = 6.0
     async with house.desk() as desk:
         line = await house.call()
@@ -260,12 +260,44 @@ async def test_a_menu_takes_over_in_the_middle_of_a_call_and_the_ai_can_come_bac
         await greeted(desk)
         house.model.faults = Faults(refuse_status=401)
         await house.ai.leave(1011, "the AI fell over")
-        await desk.until(lambda store: any("cannot be reached any more" in text for text in desk.texts()))
+        await desk.until(lambda store: any("cannot be reached" in text for text in desk.texts()))
         house.model.faults = Faults()
         assert await desk.do(control.Swap, call_id=call_id, engine="openai") == ""
         await desk.until(lambda store: desk.call().view.engine == "openai")
         await answered(house, desk, line, 0)
         assert greetings(desk) == 1
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_a_menu_that_an_operator_calls_blames_nobody(home: Path) -> None:
+    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await greeted(desk)
+        word = desk.store.health[HealthPart.ENGINE].word
+        assert await desk.do(control.Swap, call_id=call_id, engine="keypad") == ""
+        await desk.until(lambda store: any("keys of your telephone from here on" in text for text in desk.texts()))
+        assert not any("sorry" in text for text in desk.texts())
+        assert desk.store.health[HealthPart.ENGINE].word == word != "keypad"
+        line.hang_up()
+        await settled(house, desk, line)
+
+
+async def test_after_a_failed_swap_from_a_pin_that_was_right_the_ai_comes_all_the_same(home: Path) -> None:
+    pin = PinGate(setting="CORDBOARD_PIN_TEST")
+    pins = {"CORDBOARD_PIN_TEST": "4711"}
+    async with open_house(home, ("openai", "cascade"), pin=pin, pins=pins) as house, house.desk() as desk:
+        house.model.faults = Faults(deepgram_refuse_status=401)
+        line = await house.call()
+        call_id = await live_id(desk)
+        await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
+        seat = house.bridge.switchboard.sessions[call_id]._seat
+        assert seat._sitter is not None
+        seat.told(seat._sitter, HandedOn(Destination.AI))
+        seat.swap("cascade")
+        await told(desk, "The call goes on with openai.", call_id)
+        await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
         line.hang_up()
         await settled(house, desk, line)
 
@@ -433,9 +465,9 @@ async def test_a_menu_that_ends_a_ring_says_its_words_once(home: Path) -> None:
         assert desk.call().view.phase is Phase.LIVE
         assert await desk.do(control.Swap, call_id=call_id, engine="keypad") == ""
         await desk.until(lambda store: desk.call().view.engine == "keypad" and desk.call().view.floor is Floor.AI)
-        await desk.until(lambda store: any("cannot be reached any more" in text for text in desk.texts()))
+        await desk.until(lambda store: any("still recorded" in text for text in desk.texts()))
         await desk.until(lambda store: desk.call().view.activity == "Listening")
-        assert sum("cannot be reached any more" in text for text in desk.texts()) == 1
+        assert sum("still recorded" in text for text in desk.texts()) == 1 and not desk.call().view.needs
         line.hang_up()
         await settled(house, desk, line)
 
