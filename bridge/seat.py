@@ -213,7 +213,7 @@ class Seat:
         self._succession.spent()
         live.note_down("budget_spent", {"cost_usd": cost_usd, "next": menu}, live.now_ms())
         next_one = self._coming or self._sitter
-        if next_one is not None and next_one.name in WITHOUT_AI:
+        if next_one is None or next_one.name in WITHOUT_AI:
             # Figures came late: no AI has the call any more.
             return
         live.trouble("budget spent", self._budget.words(level, cost_usd))
@@ -448,7 +448,7 @@ class Seat:
         """Nobody goes on but a person."""
         live = self._live
         self._spent_ms = None
-        if live.call.floor in calls.BY_PERSON:
+        if live.call.holder:
             live.picture.need("engine", "the AI is gone; you have the floor")
         live.apply(calls.EngineGone(why))
 

@@ -156,8 +156,9 @@ async def open_bridge(
             switchboard.rehearse = lambda scenario: rehearsal.call(scenario=scenario)
         _first_health(switchboard, settings)
         work.spawn(catalogue.warm(profiles))
-        for why in filter(None, map(catalogue.turns_away, profiles)):
-            switchboard.notice(why, "")
+        for profile in profiles:
+            for why in filter(None, (catalogue.turns_away(profile), catalogue.uncounted(profile))):
+                switchboard.notice(why, "")
         for view in journal.unfinished():
             switchboard.notice(
                 f"A call with {view.number or 'a caller'} was cut short when the bridge last stopped.", ""

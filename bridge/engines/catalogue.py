@@ -13,9 +13,10 @@ from bridge.engines import cascade as cascades
 from bridge.engines.chat import Chat
 from bridge.engines.keypad import Keypad, gate
 from bridge.engines.keypad_menu import Menu
-from bridge.engines.openai import OpenAIRealtime
+from bridge.engines.openai import OpenAIRealtime, load_prices
 from bridge.engines.openai_settings import Config
 from bridge.engines.pin_gate import Lockouts
+from bridge.engines.prices import is_priced
 from bridge.engines.speech import LiveVoice, MakeTranscriber, Voice, elevenlabs_wire, realtime_voice
 from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber
 from bridge.engines.speech.deepgram_voice import DeepgramVoice
@@ -78,6 +79,22 @@ class Catalogue:
         if profile.pin is None or profile.pin.setting in self._settings.pins:
             return ""
         return f"Callers of {profile.title} are turned away: {profile.pin.setting}, their PIN, is not set."
+
+    def uncounted(self, profile: Profile) -> str:
+        """Which of this profile's models spend nothing of its budget since no price is known, a sentence, or ""."""
+        cascade, engines = profile.cascade, (profile.engine, *profile.then)
+        models = [profile.model] if "openai" in engines else []
+        if "cascade" in engines:
+            listens = cascade.transcriber_model or TRANSCRIBERS[cascade.transcriber]
+            models += [listens, cascade.chat_model or self._settings.chat_model, cascade.speaker_model]
+        prices = load_prices()
+        unknown = ", ".join(model for model in models if model and not is_priced(model, prices))
+        if profile.budget_usd is None or not unknown:
+            return ""
+        return (
+            f"The budget of {profile.title} does not count {unknown}: its price is not known. "
+            "Enter it in resources/prices.toml, if only as free, and restart the bridge."
+        )
 
     def _lacking(self, profile: Profile, name: str) -> str:
         """The setting without which this engine cannot be had, "" when all are there."""

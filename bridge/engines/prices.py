@@ -26,6 +26,11 @@ def rates_for(model: str, prices: Mapping[str, Rates]) -> Rates:
     return prices[max(names, key=len)] if names else Rates()
 
 
+def is_priced(model: str, prices: Mapping[str, Rates]) -> bool:
+    """Whether anything is known of what it costs, if only that it is nothing."""
+    return any(model.startswith(name) for name in prices)
+
+
 def tokens_usd(
     rates: Rates,
     *,

@@ -65,6 +65,19 @@ def test_what_a_profile_names_and_there_is_not_is_said_with_its_file() -> None:
         catalogue(**KEYS).engine(profile(), "pin", "")
 
 
+def test_a_budget_that_a_model_spends_nothing_of_is_told() -> None:
+    own = profile(
+        engine="openai", then=("cascade", "keypad"), budget_usd=1.0, cascade=CascadeProfile(chat_model="llama-9")
+    )
+    told = catalogue(**KEYS).uncounted(own)
+    assert told.startswith("The budget of Front desk does not count llama-9: ") and "prices.toml" in told
+    assert not catalogue(**KEYS).uncounted(replace(own, budget_usd=None))
+    for transcriber in ("deepgram", "flux", "openai"):
+        of = replace(own, cascade=CascadeProfile(transcriber=transcriber))
+        assert not catalogue(**KEYS).uncounted(of)
+    assert "gpt-next" in catalogue(**KEYS).uncounted(profile(model="gpt-next", then=("keypad",), budget_usd=1.0))
+
+
 async def test_every_engine_is_made_as_its_profile_says() -> None:
     kinds = catalogue(**KEYS, pins={"CORDBOARD_PIN_BILLING": "4711"})
     assert isinstance(kinds.engine(profile(), "openai", ""), OpenAIRealtime)

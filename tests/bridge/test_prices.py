@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.engines.openai import load_prices
-from bridge.engines.prices import Rates, minutes_usd, rates_for, speech_usd, tokens_usd
+from bridge.engines.prices import Rates, is_priced, minutes_usd, rates_for, speech_usd, tokens_usd
 
 PRICES = {"aura-2": Rates(characters=30), "flux": Rates(minute=0.6), "flux-general-multi": Rates(minute=0.9)}
 
@@ -18,6 +18,7 @@ def test_the_longest_name_decides() -> None:
 
 def test_what_nobody_priced_costs_nothing() -> None:
     assert rates_for("local", PRICES) == Rates()
+    assert not is_priced("local", PRICES) and is_priced("local-7b", {"local": Rates()})
     assert tokens_usd(Rates(), text_in=1000, audio_out=1000) == 0
 
 
