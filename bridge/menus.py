@@ -15,7 +15,7 @@ from bridge.errors import SettingsError
 FOLDER = Path(__file__).resolve().parents[1] / "resources" / "menus"
 
 FALLBACK, APOLOGY = "fallback", "apology"
-"""Ship with the bridge: what follows when the AI cannot be reached, and when nobody can."""
+"""Ship with the bridge: what follows when no AI may or can go on, and when nobody can."""
 
 
 def load(folder: Path = FOLDER) -> dict[str, Menu]:

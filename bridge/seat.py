@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 from bridge import call as calls
 from bridge import engines
@@ -150,8 +151,7 @@ class Seat:
             # A person has other plans with the caller than the engine had.
             self._hang_up = None
         self._look_at_cost()
-        waits = self._hang_up is not None or self._coming is not None or self._spent_ms is not None
-        quiet = self._quiet.look(waits)
+        quiet = self._quiet.look(self._hang_up is not None or self._coming is not None or self._spent_ms is not None)
         if self._hang_up is not None and quiet:
             why, self._hang_up = self._hang_up, None
             live.apply(calls.HangUp(Party.AI, why))
@@ -206,11 +206,11 @@ class Seat:
         level = self._budget.reached(live.picture.cost_usd) if live.call.phase is Phase.LIVE else None
         if level is None:
             return
-        cost_usd, menu = live.picture.cost_usd, self._succession.menu
+        cost_usd = live.picture.cost_usd
         if level is Level.NEARLY:
             live.trouble("budget nearly spent", self._budget.words(level, cost_usd))
             return
-        self._succession.spent()
+        menu = self._succession.spent()
         live.note_down("budget_spent", {"cost_usd": cost_usd, "next": menu}, live.now_ms())
         next_one = self._coming or self._sitter
         if next_one is None or next_one.name in WITHOUT_AI:
@@ -255,7 +255,8 @@ class Seat:
             case HandedOn() if seated:
                 self._handed_on(event)
             case Used():
-                self._ai.on_event(event)
+                # The last figures of one that left are not its successor's.
+                self._ai.on_event(event if event.vendor else replace(event, vendor=sitter.name))
             case _ if seated:
                 self._ai.on_event(event)
 

@@ -139,7 +139,7 @@ async def test_a_menu_takes_the_call_and_gives_it_back(home: Path, way: Way) -> 
         call.says(1)
         await call.heard("two payments")
         await swapped(call, KEYPAD.engine)
-        await call.heard("cannot be reached any more")
+        await call.heard("keys of your telephone from here on")
         await call.do(control.Swap, engine=way.engine)
         await call.until(lambda: call.view.engine == way.engine)
         call.says(3)
