@@ -17,7 +17,7 @@ from bridge.rehearsal import scenario as scenarios
 from .desk import Desk
 from .house import House, clip, open_house
 from .test_faults import settled, told
-from .test_succession import answered, greeted, greetings, live_id
+from .test_succession import answered, call, greeted, greetings, live_id
 
 LITTLE_USD = 0.0001
 """Less than a greeting costs."""
@@ -63,9 +63,8 @@ async def test_an_ai_that_spent_its_budget_is_heard_out_and_comes_back_only_by_h
 
 
 async def test_operators_are_warned_before_it_is_spent(home: Path) -> None:
-    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, ("openai", "keypad")) as house, call(house) as (desk, line):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         seat_of(house, call_id)._budget = Budget(desk.call().view.cost_usd / 0.9, True)
         await told(desk, "When that is spent, the keypad menu goes on with the caller. Press G then", call_id)
@@ -75,14 +74,11 @@ async def test_operators_are_warned_before_it_is_spent(home: Path) -> None:
         await desk.until(lambda store: MENU in desk.texts())
         answer = by_ai(desk)[-2]
         assert answer.heard_chars == len(answer.text)
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_where_there_is_no_menu_operators_are_rung_and_a_swap_brings_the_ai_back(home: Path) -> None:
-    async with open_house(home, budget_usd=LITTLE_USD) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, budget_usd=LITTLE_USD) as house, call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         view = await desk.until(lambda store: desk.call().view.floor is Floor.HOLD and desk.call().view)
         assert view.needs == ("the AI's budget is spent: take over",) and "openai" in view.engines
         (greeting,) = by_ai(desk)
@@ -95,16 +91,13 @@ async def test_where_there_is_no_menu_operators_are_rung_and_a_swap_brings_the_a
         assert await desk.do(control.HandBack, call_id=call_id) == ""
         await house.model.until(lambda: bool(house.ai.said))
         assert desk.call().view.budget_usd is None
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_while_an_operator_speaks_the_menu_comes_in_silence_and_speaks_once_it_is_handed_back(
     home: Path,
 ) -> None:
-    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, ("openai", "keypad")) as house, call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         assert await desk.do(control.TakeOver, call_id=call_id) == ""
         seat_of(house, call_id)._budget = Budget(LITTLE_USD, True)
@@ -112,15 +105,12 @@ async def test_while_an_operator_speaks_the_menu_comes_in_silence_and_speaks_onc
         assert desk.call().view.floor_holder == "Ann" and len(by_ai(desk)) == 1
         assert await desk.do(control.HandBack, call_id=call_id) == ""
         await desk.until(lambda store: MENU in desk.texts())
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_caller_who_never_pauses_does_not_keep_a_spent_ai(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.seat.SPENT_PATIENCE_MS", 0)
-    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, ("openai", "keypad")) as house, call(house) as (desk, line):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         line.say(clip(0).audio)
         await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
@@ -128,8 +118,6 @@ async def test_a_caller_who_never_pauses_does_not_keep_a_spent_ai(home: Path, mo
         await desk.until(lambda store: desk.call().view.engine == "keypad")
         assert not line.caller.done
         await desk.until(lambda store: MENU in desk.texts())
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_menu_says_again_that_the_budget_is_spent_to_who_asks_for_the_ai(home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from bridge import live as live_call
 from bridge.audio import BYTES_PER_MS, FRAME_BYTES
 from bridge.call import EngineGone
 from bridge.control import Floor, HealthPart, MarkerKind, Party, Phase, TurnState, Verb
-from bridge.engines import Destination, HandedOn
+from bridge.engines import Destination, HandedOn, Used
 from bridge.line import HOLD
 from bridge.profiles import PinGate
 from bridge.rehearsal.line import Line
@@ -30,6 +31,22 @@ async def house(home: Path) -> AsyncIterator[House]:
     async with open_house(home) as opened:
         opened.model.transcript_delay_ms = (0, 10)
         yield opened
+
+
+async def live_id(desk: Desk) -> str:
+    await live(desk)
+    return next(iter(desk.store.calls))
+
+
+@asynccontextmanager
+async def call(house: House) -> AsyncIterator[tuple[Desk, Line]]:
+    """A call that is live, with an operator at the desk; in the end the caller hangs up."""
+    async with house.desk() as desk:
+        line = await house.call()
+        await live(desk)
+        yield desk, line
+        line.hang_up()
+        await settled(house, desk, line)
 
 
 async def answered(house: House, desk: Desk, line: Line, number: int) -> None:
@@ -52,9 +69,7 @@ def greetings(desk: Desk) -> int:
 
 
 async def test_a_lost_ai_is_replaced_and_remembers(house: House) -> None:
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, line):
         await greeted(desk)
         await answered(house, desk, line, 0)
         former = house.ai
@@ -66,14 +81,10 @@ async def test_a_lost_ai_is_replaced_and_remembers(house: House) -> None:
         items = [message["item"] for message in house.ai.received if message["type"] == "conversation.item.create"]
         assert [item.get("role") for item in items][:2] == ["assistant", "user"]
         assert items[1]["content"] == [{"type": "input_text", "text": clip(0).text}]
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_turn_in_which_the_ai_is_lost_is_heard_by_its_successor(house: House) -> None:
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, line):
         await greeted(desk)
         former = house.ai
         line.say(clip(0).audio[: 50 * FRAME_BYTES])
@@ -82,44 +93,32 @@ async def test_a_turn_in_which_the_ai_is_lost_is_heard_by_its_successor(house: H
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
         caller = [turn for turn in desk.call().turns.values() if turn.speaker is Party.CALLER]
         assert caller[0].remark == "not transcribed"
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_an_ai_lost_in_the_middle_of_its_answer_goes_on(house: House) -> None:
     house.model.speed = 1.0
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, _):
         await speaking(desk)
         former = house.ai
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_greeting_of_which_nothing_was_heard_is_said_by_the_successor(house: House) -> None:
     house.model.faults = Faults(silent=True)
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, _):
         await house.model.until(lambda: any(message["type"] == "response.create" for message in house.ai.received))
         house.model.faults = Faults()
         await house.ai.leave(1011, "the AI fell over")
         await greeted(desk)
         assert greetings(desk) == 1
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_successor_that_hears_nothing_of_the_lost_turn_asks_for_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_call, "LATELY_FRAMES", 1)
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, line):
         await greeted(desk)
         former = house.ai
         line.say(clip(0).audio)
@@ -128,16 +127,12 @@ async def test_a_successor_that_hears_nothing_of_the_lost_turn_asks_for_it(
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
         assert any("say it again" in str(message) for message in house.ai.received)
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_an_answer_that_stops_in_the_middle_is_no_silence(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filler, "SILENT_MS", 300.0)
     house.model.speed = 1.0
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, line):
         await speaking(desk)
         (session,) = house.bridge.switchboard.sessions.values()
         out = session.live.line
@@ -145,14 +140,10 @@ async def test_an_answer_that_stops_in_the_middle_is_no_silence(house: House, mo
         house.model.faults = Faults(end_after=house.ai.events + 2, end_with=HALF_OPEN)
         await line.until(lambda _: out.playout.playing.startswith(HOLD))
         house.model.faults = Faults()
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_where_no_engine_is_left_operators_are_rung_and_the_caller_waits_on_hold(house: House) -> None:
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, line):
         await greeted(desk)
         house.model.faults = Faults(refuse_status=401)
         await house.ai.leave(1011, "the AI fell over")
@@ -163,8 +154,6 @@ async def test_where_no_engine_is_left_operators_are_rung_and_the_caller_waits_o
         assert await desk.do(control.TakeOver, call_id=view.call_id) == ""
         assert desk.call().view.floor_holder == "Ann" and not desk.call().view.needs
         house.model.faults = Faults()
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_ring_that_nobody_answers_ends_with_the_apology(home: Path) -> None:
@@ -179,9 +168,8 @@ async def test_a_ring_that_nobody_answers_ends_with_the_apology(home: Path) -> N
 
 
 async def test_a_swap_by_hand_renews_the_engine_at_a_quiet_moment(house: House) -> None:
-    async with house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with call(house) as (desk, line):
+        call_id = desk.call().view.call_id
         assert "Choose one of the engines shown" in await desk.do(control.Swap, call_id=call_id, engine="other")
         session = house.bridge.switchboard.sessions[call_id]
         session.picture.engines = ("openai", "openai again")
@@ -192,13 +180,6 @@ async def test_a_swap_by_hand_renews_the_engine_at_a_quiet_moment(house: House) 
         await house.model.until(lambda: house.model.open_sessions == 1)
         await answered(house, desk, line, 0)
         assert greetings(desk) == 1
-        line.hang_up()
-        await settled(house, desk, line)
-
-
-async def live_id(desk: Desk) -> str:
-    await live(desk)
-    return next(iter(desk.store.calls))
 
 
 async def test_a_session_about_to_expire_is_renewed_without_a_gap(
@@ -206,9 +187,7 @@ async def test_a_session_about_to_expire_is_renewed_without_a_gap(
 ) -> None:
     monkeypatch.setattr("bridge.quiet.CALM_MS", 0)
     house.model.expires_s = 6.0
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, _):
         await speaking(desk)
         assert await desk.do(control.Interrupt, call_id=desk.call().view.call_id) == ""
         await desk.until(lambda store: any(m.label == "session renewed" for m in desk.call().markers.values()))
@@ -217,24 +196,18 @@ async def test_a_session_about_to_expire_is_renewed_without_a_gap(
         assert house.model.total_sessions > former
         await house.model.until(lambda: house.model.open_sessions == 1)
         assert greetings(desk) == 1 and not any(m.kind is MarkerKind.TROUBLE for m in desk.call().markers.values())
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_caller_who_waits_for_long_hears_that_somebody_is_there(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filler, "SILENT_MS", 300.0)
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, line):
         await greeted(desk)
         house.model.faults = Faults(first_byte_delay_ms=1500)
         line.say(clip(0).audio)
         answer = await desk.until(lambda store: next(iter(desk.call().answers.values()), None))
         assert 300 <= answer.filler_ms < answer.model_ms + answer.end_of_speech_ms
-        line.hang_up()
-        await settled(house, desk, line)
     assert any(is_loud(bytes(line.heard)))
 
 
@@ -254,9 +227,8 @@ async def test_a_menu_takes_over_where_the_ai_cannot_be_had(home: Path) -> None:
 
 
 async def test_a_menu_takes_over_in_the_middle_of_a_call_and_the_ai_can_come_back(home: Path) -> None:
-    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, ("openai", "keypad")) as house, call(house) as (desk, line):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         house.model.faults = Faults(refuse_status=401)
         await house.ai.leave(1011, "the AI fell over")
@@ -266,31 +238,31 @@ async def test_a_menu_takes_over_in_the_middle_of_a_call_and_the_ai_can_come_bac
         await desk.until(lambda store: desk.call().view.engine == "openai")
         await answered(house, desk, line, 0)
         assert greetings(desk) == 1
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_menu_that_an_operator_calls_blames_nobody(home: Path) -> None:
-    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, ("openai", "keypad")) as house, call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         word = desk.store.health[HealthPart.ENGINE].word
+        seat = house.bridge.switchboard.sessions[call_id]._seat
+        former = seat._sitter
+        assert former is not None
         assert await desk.do(control.Swap, call_id=call_id, engine="keypad") == ""
         await desk.until(lambda store: any("keys of your telephone from here on" in text for text in desk.texts()))
         assert not any("sorry" in text for text in desk.texts())
         assert desk.store.health[HealthPart.ENGINE].word == word != "keypad"
-        line.hang_up()
-        await settled(house, desk, line)
+        seat.told(former, Used(cost_usd=0.5))
+        costs_usd = await desk.until(lambda store: desk.call().view.cost_usd > 0.5 and desk.call().view.costs_usd)
+        assert costs_usd["openai"] > 0.5 and not costs_usd.get("keypad")
 
 
 async def test_after_a_failed_swap_from_a_pin_that_was_right_the_ai_comes_all_the_same(home: Path) -> None:
     pin = PinGate(setting="CORDBOARD_PIN_TEST")
     pins = {"CORDBOARD_PIN_TEST": "4711"}
-    async with open_house(home, ("openai", "cascade"), pin=pin, pins=pins) as house, house.desk() as desk:
+    async with open_house(home, ("openai", "cascade"), pin=pin, pins=pins) as house, call(house) as (desk, _):
         house.model.faults = Faults(deepgram_refuse_status=401)
-        line = await house.call()
-        call_id = await live_id(desk)
+        call_id = desk.call().view.call_id
         await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
         seat = house.bridge.switchboard.sessions[call_id]._seat
         assert seat._sitter is not None
@@ -298,8 +270,6 @@ async def test_after_a_failed_swap_from_a_pin_that_was_right_the_ai_comes_all_th
         seat.swap("cascade")
         await told(desk, "The call goes on with openai.", call_id)
         await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_pin_is_asked_for_before_the_ai_and_stands_nowhere(home: Path) -> None:
@@ -324,42 +294,31 @@ async def test_a_pin_is_asked_for_before_the_ai_and_stands_nowhere(home: Path) -
 async def test_who_knew_the_pin_is_not_asked_again_when_the_ai_cannot_be_had(home: Path) -> None:
     pin = PinGate(setting="CORDBOARD_PIN_TEST")
     pins = {"CORDBOARD_PIN_TEST": "4711"}
-    async with open_house(home, ("openai", "keypad"), pin=pin, pins=pins) as house, house.desk() as desk:
+    async with open_house(home, ("openai", "keypad"), pin=pin, pins=pins) as house, call(house) as (desk, line):
         house.model.faults = Faults(refuse_status=401)
-        line = await house.call()
-        await live(desk)
         await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
         line.press("4711")
         await desk.until(lambda store: desk.call().view.engine == "keypad")
         await desk.until(lambda store: any("cannot be reached" in text for text in desk.texts()))
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_operators_are_rung_when_nobody_can_follow_the_pin(home: Path) -> None:
     pin = PinGate(setting="CORDBOARD_PIN_TEST")
-    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, house.desk() as desk:
+    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, call(house) as (desk, line):
         house.model.faults = Faults(refuse_status=401)
-        line = await house.call()
-        await live(desk)
         await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
         line.press("4711")
         await desk.until(lambda store: desk.call().view.floor is Floor.HOLD)
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_keys_are_shown_again_once_another_engine_than_the_pins_has_the_call(home: Path) -> None:
     pin = PinGate(setting="CORDBOARD_PIN_TEST")
-    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, call(house) as (desk, line):
+        call_id = desk.call().view.call_id
         assert await desk.do(control.Swap, call_id=call_id, engine="openai") == ""
         await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
         line.press("5")
         await desk.until(lambda store: "5" in desk.texts())
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def coming_is_ready(house: House, desk: Desk, call_id: str) -> None:
@@ -376,16 +335,13 @@ async def test_an_ai_lost_while_its_successor_waits_for_quiet_is_followed_by_it_
 ) -> None:
     monkeypatch.setattr("bridge.seat.SWAP_PATIENCE_MS", 60_000)
     house.model.speed = 1.0
-    async with house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         await speaking(desk)
         former = house.ai
         await coming_is_ready(house, desk, call_id)
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_swap_in_the_middle_of_the_callers_turn_lets_the_successor_hear_it(
@@ -411,22 +367,17 @@ async def test_a_swap_in_the_middle_of_the_callers_turn_lets_the_successor_hear_
 
 async def test_an_ai_lost_before_it_said_a_word_is_followed_by_one_that_greets(house: House) -> None:
     house.model.faults = Faults(silent=True)
-    async with house.desk() as desk:
-        line = await house.call()
-        await live(desk)
+    async with call(house) as (desk, _):
         await house.model.until(lambda: any(m["type"] == "response.create" for m in house.ai.received))
         house.model.faults = Faults()
         await house.ai.leave(1011, "the AI fell over")
         await desk.until(lambda store: greetings(desk) == 1)
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_who_takes_over_is_not_hung_up_on_by_the_engine_that_had_the_call(house: House) -> None:
     house.model.speed = 1.0
-    async with house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         await speaking(desk)
         seat = house.bridge.switchboard.sessions[call_id]._seat
         assert seat._sitter is not None
@@ -435,15 +386,12 @@ async def test_who_takes_over_is_not_hung_up_on_by_the_engine_that_had_the_call(
         until_ms = desk.call().view.clock_ms + 1000
         await desk.until(lambda store: desk.call().view.clock_ms > until_ms)
         assert desk.call().view.phase is Phase.LIVE
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_an_engine_that_is_not_wanted_any_more_before_it_came_is_closed(house: House) -> None:
     house.model.speed = 1.0
-    async with house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         await speaking(desk)
         await coming_is_ready(house, desk, call_id)
         seat = house.bridge.switchboard.sessions[call_id]._seat
@@ -452,14 +400,11 @@ async def test_an_engine_that_is_not_wanted_any_more_before_it_came_is_closed(ho
         await house.model.until(lambda: house.model.total_sessions == 3 and house.model.open_sessions <= 2)
         assert await desk.do(control.Interrupt, call_id=call_id) == ""
         await house.model.until(lambda: house.model.open_sessions == 1)
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_a_menu_that_ends_a_ring_says_its_words_once(home: Path) -> None:
-    async with open_house(home, ("openai", "keypad")) as house, house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with open_house(home, ("openai", "keypad")) as house, call(house) as (desk, _):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         house.bridge.switchboard.sessions[call_id].apply(EngineGone("no AI"))
         assert desk.call().view.phase is Phase.LIVE
@@ -468,17 +413,14 @@ async def test_a_menu_that_ends_a_ring_says_its_words_once(home: Path) -> None:
         await desk.until(lambda store: any("still recorded" in text for text in desk.texts()))
         await desk.until(lambda store: desk.call().view.activity == "Listening")
         assert sum("still recorded" in text for text in desk.texts()) == 1 and not desk.call().view.needs
-        line.hang_up()
-        await settled(house, desk, line)
 
 
 async def test_typed_words_are_heard_at_once_where_a_filler_plays(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filler, "SILENT_MS", 300.0)
-    async with house.desk() as desk:
-        line = await house.call()
-        call_id = await live_id(desk)
+    async with call(house) as (desk, line):
+        call_id = desk.call().view.call_id
         await greeted(desk)
         house.model.faults = Faults(silent=True)
         playout = house.bridge.switchboard.sessions[call_id].live.line.playout
@@ -488,5 +430,3 @@ async def test_typed_words_are_heard_at_once_where_a_filler_plays(
         assert await desk.do(control.Say, call_id=call_id, text="I am with you in a moment.") == ""
         await desk.until(lambda store: playout.playing.startswith("say-"))
         assert desk.call().view.clock_ms < until_ms
-        line.hang_up()
-        await settled(house, desk, line)
