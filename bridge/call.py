@@ -15,8 +15,8 @@ What each machine sees:
     phase   StreamStarted, EngineReady, EngineGone, RingOver, HangUp, StreamStopped, CarrierEnded, EndOverdue
     floor   TakeOver, HandBack, Hold, Unhold, MuteAI, ConsoleGone; Interrupt and CallerSpoke cut
             what plays but move nothing: the AI keeps the floor and waits for the caller.
-Whisper, Ask, Say and PressKeys go through when the call is LIVE; who has the floor decides whether
-they may. Which engine speaks, and what follows one that is lost, is `succession`'s; when none is left,
+Whisper, Ask, Say and PressKeys go through when the call is LIVE; whether a verb may be done is
+`refusals`'. Which engine speaks, and what follows one that is lost, is `succession`'s; when none is left,
 operators are rung: the caller is on hold by nobody, until somebody takes over or the ring is over.
 A privacy hold is neither: whoever has the floor keeps it, only nothing is kept or passed on.
 
@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
 
+from bridge import refusals
 from bridge.control import Floor, Party, Phase, Verb
 from bridge.errors import NotAllowed
 
@@ -320,17 +321,8 @@ AFTER_HOLD: dict[Floor, Row] = {
 }
 """Who has the floor after an Unhold, by who had it before the Hold."""
 
-RUNG = "No AI can be had, and the caller is on hold. Take over, let another engine go on, or hang up."
-
 BY_PERSON = (Floor.OPERATOR, Floor.HOLD)
 """The floors that a console has; its operator is `Call.holder`."""
-
-NOT_LIVE = {
-    Phase.RINGING: "The call is still ringing. Wait until it is answered.",
-    Phase.CONNECTING: "The AI is still connecting. Wait a moment.",
-    Phase.ENDING: "The call is ending.",
-    Phase.ENDED: "The call has ended.",
-}
 
 
 class Call:
@@ -441,50 +433,10 @@ class Call:
                 self.end_cause = "never connected"
 
     def why_not(self, verb: Verb, console: str = "") -> str:
-        """The sentence a verb would be refused with, "" when it is allowed."""
-        if verb is Verb.HANG_UP:
-            return NOT_LIVE[self.phase] if self.phase in (Phase.ENDING, Phase.ENDED) else ""
-        if self.phase is not Phase.LIVE:
-            return NOT_LIVE[self.phase]
-        if verb in (Verb.PRIVACY, Verb.SWAP):
-            return ""
-        if self.is_ringing:
-            return "" if verb is Verb.TAKE_OVER else RUNG
-        if self.floor in BY_PERSON:
-            return self._why_not_by_person(verb, console)
-        if verb is Verb.HAND_BACK:
-            return "The AI was not taken over."
-        if verb is Verb.UNHOLD:
-            return "The caller is not on hold."
-        if self.floor is Floor.NOBODY and verb is Verb.ASK:
-            return "The AI is muted. Unmute it first."
-        return ""
-
-    def _why_not_by_person(self, verb: Verb, console: str) -> str:
-        """While an operator has the floor, or has put the caller on hold."""
-        on_hold = self.floor is Floor.HOLD
-        holds = f"{self.holder} put the caller on hold" if on_hold else f"{self.holder} has the floor"
-        is_other = bool(console) and console != self.holder
-        match verb:
-            case Verb.WHISPER:
-                return "The AI is gone; nobody would read it." if self.ai_gone else ""
-            case Verb.TAKE_OVER if not on_hold:
-                return f"{self.holder} already has the floor."
-            case Verb.HAND_BACK if is_other:
-                return f"{holds}; only they can hand it back."
-            case Verb.HAND_BACK if self.ai_gone:
-                return "The AI is gone. Finish the call yourself, or hang up."
-            case Verb.HOLD if on_hold:
-                return "The caller is on hold already."
-            case Verb.UNHOLD if not on_hold:
-                return "The caller is not on hold."
-            case Verb.TAKE_OVER | Verb.HAND_BACK | Verb.HOLD | Verb.UNHOLD:
-                return f"{holds}. Ask them, or wait." if is_other else ""
-            case Verb.SAY | Verb.KEYS if not on_hold:
-                return f"{holds}. Ask them, or wait." if is_other else ""
-        if on_hold:
-            return "The caller is on hold. Take them off hold first."
-        return f"{holds}, so the AI is silent. Hand back first."
+        """The sentence a verb would be refused with, "" when it is allowed (`refusals`)."""
+        return refusals.why_not(
+            verb, phase=self.phase, floor=self.floor, holder=self.holder, ai_gone=self.ai_gone, console=console
+        )
 
     def allowed(self) -> tuple[Verb, ...]:
         """The verbs that would be accepted now (from the console that holds the floor, if one does)."""

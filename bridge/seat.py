@@ -272,8 +272,8 @@ class Seat:
         sitter.is_ready, sitter.takes_keys = True, ready.takes_keys
         if sitter is self._sitter:
             live.engine_takes_keys = ready.takes_keys
-        if sitter.name not in WITHOUT_AI:
-            # A menu that goes on tells nothing of how the AI is.
+        if not ready.takes_keys:
+            # A menu is no AI: that it came says nothing of whether one can be had.
             live.house.engine_ready(ready.model)
         if sitter is self._coming and self._sitter is not None and self._sitter.is_ready:
             self._plan_roll(ready)
