@@ -32,7 +32,7 @@ class EngineMenu(QMenu):
             action = self.addAction(engine_word(engine))
             action.triggered.connect(lambda _=False, engine=engine: self.chosen.emit(engine))
         if view.budget_usd is not None and view.cost_usd >= view.budget_usd:
-            spent = self.tr("The AI's budget of {budget} is spent. An AI that you choose goes on without one.")
+            spent = self.tr("The AI's budget of {budget} is spent; an AI goes on without one.")
             self._words(spent.format(budget=money(view.budget_usd)), "operator")
         self._words(self.tr("At the next quiet moment. If there is none for 4 s, the AI is cut off."), "dim")
         self.popup(place - QPoint(0, self.sizeHint().height()) if above else place)

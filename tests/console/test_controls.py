@@ -435,7 +435,7 @@ def test_where_the_budget_is_spent_the_menu_of_engines_says_what_an_ai_would_do_
         await shown(app, lambda: app.window.details.engine.text() == "Keypad menu")
         app.window.controls.act("swap")
         menu = app.window.engines
-        assert any(action.text().startswith("The AI's budget of $0.50 is spent.") for action in menu.actions())
+        assert any(action.text().startswith("The AI's budget of $0.50 is spent; an AI") for action in menu.actions())
         press_on(menu, Key.Key_Escape)
 
     play(scene, before=one_call)
