@@ -85,10 +85,11 @@ class Catalogue:
         cascade, engines = profile.cascade, (profile.engine, *profile.then)
         models = [profile.model] if "openai" in engines else []
         if "cascade" in engines:
-            listens = cascade.transcriber_model or TRANSCRIBERS[cascade.transcriber]
-            models += [listens, cascade.chat_model or self._settings.chat_model, cascade.speaker_model]
+            # What vendors' files name themselves is in the list that ships.
+            named = cascade.transcriber_model, cascade.chat_model or self._settings.chat_model, cascade.speaker_model
+            models += [model for model in named if model]
         prices = load_prices()
-        unknown = ", ".join(model for model in models if model and not is_priced(model, prices))
+        unknown = ", ".join(model for model in models if not is_priced(model, prices))
         if profile.budget_usd is None or not unknown:
             return ""
         return (

@@ -72,9 +72,9 @@ def test_a_budget_that_a_model_spends_nothing_of_is_told() -> None:
     told = catalogue(**KEYS).uncounted(own)
     assert told.startswith("The budget of Front desk does not count llama-9: ") and "prices.toml" in told
     assert not catalogue(**KEYS).uncounted(replace(own, budget_usd=None))
-    for transcriber in ("deepgram", "flux", "openai"):
-        of = replace(own, cascade=CascadeProfile(transcriber=transcriber))
-        assert not catalogue(**KEYS).uncounted(of)
+    assert not catalogue(**KEYS).uncounted(replace(own, cascade=CascadeProfile()))
+    of = replace(own, cascade=CascadeProfile(transcriber_model="ear-9", speaker_model="mouth-9"))
+    assert "ear-9, mouth-9" in catalogue(**KEYS).uncounted(of)
     assert "gpt-next" in catalogue(**KEYS).uncounted(profile(model="gpt-next", then=("keypad",), budget_usd=1.0))
 
 
