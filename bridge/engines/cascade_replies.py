@@ -44,6 +44,9 @@ from bridge.engines.speech import LiveVoice, VoiceFailed
 UNCONFIRMED_MS = 3000
 """So long after its end an item counts as heard although the carrier did not confirm it."""
 
+MOST_LEFT_OUT = 3
+"""A voice that does not take so many sentences in a row takes none."""
+
 MOST_WAITING = 8
 SHOWN_MESSAGES = 4
 
@@ -154,6 +157,7 @@ class Replies:
         self._broken: _Broken | None = None
         self._owes_answer = False
         self._steps = set(Step)
+        self._left_out = 0
 
     # ── what is wanted ────────────────────────────────────────────────────────────────────
 
@@ -348,6 +352,7 @@ class Replies:
         for reply in (self._active, self._held):
             if reply is not None:
                 reply.stop()
+                self._bill.throw_away(*self._cost(reply))
         self._active = self._held = None
         for item_id in list(self._in_play):
             self._no_more_of(item_id)
@@ -389,6 +394,7 @@ class Replies:
         if words:
             self._around.report(ReplyWords(reply.reply_id, item_id, words))
         if mulaw:
+            self._left_out = 0
             self._sound_ms[item_id] = self._sound_ms.get(item_id, 0.0) + sound_ms
             self._in_play.setdefault(item_id, None)
             self._around.speak(item_id, b2a_base64(mulaw, newline=False).decode())
@@ -400,8 +406,17 @@ class Replies:
             self.step(step, vendor, self._around.now_ms(at_s))
 
     def characters(self, count: int) -> None:
-        """The voice was asked to speak so many."""
+        """See `Telling`."""
         self._bill.spoken_chars += count
+
+    def left_out(self, failure: VoiceFailed) -> None:
+        """A sentence is not spoken; one after the other means that the voice is of no use."""
+        self._left_out += 1
+        if self._left_out >= MOST_LEFT_OUT:
+            self._around.fail(EngineLost(str(failure), fatal=True))
+        else:
+            text = f"{failure} The AI left a sentence out and goes on. Say it yourself if the caller needs it."
+            self._around.report(Trouble("sentence_left_out", text))
 
     def over(self, reply: Reply, failure: ChatFailed | VoiceFailed | None) -> None:
         """All of it left, or no more will."""
@@ -414,7 +429,8 @@ class Replies:
             self._active = None
             self._memory.spoken(reply.item_id)
             if reply.spoke:
-                text = reply.wanted.text if reply.wanted.text is not None else reply.told.rstrip()
+                exactly = reply.wanted.text if reply.whole else None
+                text = exactly if exactly is not None else reply.told.rstrip()
                 self._around.report(ReplyWordsDone(reply.reply_id, reply.item_id, text))
                 self._await_play(reply.item_id)
                 self._around.report(SpeechDone(reply.item_id))

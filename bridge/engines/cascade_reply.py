@@ -27,8 +27,12 @@ AT_ONCE = 2
 AHEAD_MS = 8_000
 """How much more sound than can have been heard is made: the caller may interrupt, and what was made is paid."""
 
-AGAIN_WITHIN_S = 1.5
-"""What fails sooner than this after it was asked is asked once more; later the caller has waited enough."""
+AGAIN_AFTER_S = (0.0, 0.2, 0.5, 1.0)
+AGAIN_FOR_S = 2.0
+"""What fails is tried again after these pauses, and not any more so long after it failed first in a row."""
+
+MOST_TRIES = 12
+"""Of one thing: who always begins and never ends is not waited for."""
 
 CHARS_PER_MS = 0.015
 """How fast a voice speaks until it is known."""
@@ -47,7 +51,10 @@ class Telling(Protocol):
         """The model wants these; told once, before the end."""
 
     def characters(self, count: int) -> None:
-        """The voice was asked to speak so many."""
+        """The voice was asked to speak so many; below 0: they are not charged after all."""
+
+    def left_out(self, failure: VoiceFailed) -> None:
+        """A sentence was not spoken, since the voice does not take these words."""
 
     def over(self, reply: Reply, failure: ChatFailed | VoiceFailed | None) -> None:
         """All was passed on, or there will be no more of it; not told of a reply that was stopped."""
@@ -80,6 +87,33 @@ class Tempo:
             self.chars_per_ms += 0.3 * (chars / sound_ms - self.chars_per_ms)
 
 
+class _Tries:
+    """Of one thing at a vendor. What fails once may pass; what goes on failing does not."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._count = self._in_a_row = 0
+        self._failing_from_s = 0.0
+
+    def goes_well(self) -> None:
+        """Something came of it."""
+        self._in_a_row = 0
+
+    async def pause(self, failure: ChatFailed | VoiceFailed) -> None:
+        """Wait until it may be tried again. Raises the failure when that is pointless, or would take too long."""
+        now_s = self._loop.time()
+        if not self._in_a_row:
+            self._failing_from_s = now_s
+        if failure.fatal or self._count >= MOST_TRIES or self._in_a_row >= len(AGAIN_AFTER_S):
+            raise failure
+        pause_s = max(AGAIN_AFTER_S[self._in_a_row], failure.again_after_s)
+        if now_s + pause_s - self._failing_from_s > AGAIN_FOR_S:
+            raise failure
+        self._count += 1
+        self._in_a_row += 1
+        await asyncio.sleep(pause_s)
+
+
 @dataclass(slots=True)
 class _Sentence:
     """text: as it is written; spoken: as the voice is to say it, "" for nothing. told_chars, passed_ms: that left."""
@@ -96,7 +130,7 @@ class Reply:
     """One reply. run: makes it. All else may be read at any time.
 
     held: nothing leaves. stopped: nothing will any more. text: all that the model wrote so far; told: the words
-    that left. thought: the model has finished. finish: why. spoke: sound left.
+    that left. thought: the model has finished. finish: why. spoke: sound left. whole: no sentence was left out.
     """
 
     def __init__(
@@ -124,6 +158,7 @@ class Reply:
         self.asked: list[Message] = []
         self.calls: list[ToolCall] = []
         self.spoke = False
+        self.whole = True
         self._chat, self._voice = chat, voice
         self._telling = telling
         self._tempo = tempo
@@ -202,19 +237,19 @@ class Reply:
 
     async def _ask(self) -> None:
         self.asked = self.wanted.messages()
-        asked_s = self._loop.time()
-        try:
-            await self._listen(self.asked)
-        except ChatFailed as failed:
-            if failed.fatal or self._loop.time() - asked_s > AGAIN_WITHIN_S:
-                raise
+        tries = _Tries(self._loop)
+        while True:
             begun = [{"role": "assistant", "content": self.text}, {"role": "system", "content": CUT_OFF}]
-            await self._listen([*self.asked, *begun] if self.text.strip() else self.asked)
+            try:
+                return await self._listen([*self.asked, *begun] if self.text.strip() else self.asked, tries)
+            except ChatFailed as failed:
+                await tries.pause(failed)
 
-    async def _listen(self, messages: Sequence[Message]) -> None:
+    async def _listen(self, messages: Sequence[Message], tries: _Tries) -> None:
         wanted = self.wanted
         async with aclosing(self._chat.ask(messages, wanted.tools, tool_choice=wanted.tool_choice)) as pieces:
             async for piece in pieces:
+                tries.goes_well()
                 match piece:
                     case Text(text=text):
                         self._reach(Step.TOKEN, self._chat.vendor)
@@ -258,25 +293,40 @@ class Reply:
                 self._pass_on()
 
     async def _speak(self, sentence: _Sentence) -> None:
-        asked_s = self._loop.time()
-        try:
-            await self._hear(sentence, 0)
-        except VoiceFailed as failed:
-            if failed.fatal or self._loop.time() - asked_s > AGAIN_WITHIN_S:
-                raise
-            # The same words again: what left of them already is skipped.
+        tries, refused = _Tries(self._loop), False
+        while not sentence.over:
+            # The same words again: what came of them already is skipped.
             had = sum(map(len, sentence.sounds)) + int(sentence.passed_ms * BYTES_PER_MS)
-            await self._hear(sentence, had)
-        sentence.over = True
+            try:
+                await self._hear(sentence, had, tries)
+                sentence.over = True
+            except VoiceFailed as failed:
+                if failed.unspeakable and refused:
+                    if self.held:
+                        # Perhaps nobody is to hear it; in earnest it is left out.
+                        raise
+                    self._leave_out(sentence, failed)
+                else:
+                    # Another sentence on the same socket may have been the one that was refused.
+                    refused = failed.unspeakable
+                    await tries.pause(failed)
         self._pass_on()
         self._speak_more()
 
-    async def _hear(self, sentence: _Sentence, skip: int) -> None:
+    def _leave_out(self, sentence: _Sentence, failure: VoiceFailed) -> None:
+        """What is left of it is not spoken, and stands nowhere."""
+        sentence.text = sentence.text[: sentence.told_chars]
+        sentence.over, self.whole = True, False
+        self._telling.characters(-len(sentence.spoken))
+        self._telling.left_out(failure)
+
+    async def _hear(self, sentence: _Sentence, skip: int, tries: _Tries) -> None:
         async with aclosing(self._voice.speak(sentence.spoken)) as sounds:
             async for sound in sounds:
                 if skip:
                     sound, skip = sound[skip:], max(0, skip - len(sound))
                 if sound:
+                    tries.goes_well()
                     self._reach(Step.SOUND, self._voice.vendor)
                     self._made_ms += len(sound) / BYTES_PER_MS
                     sentence.sounds.append(sound)
@@ -301,7 +351,7 @@ class Reply:
             self._begun.popleft()
             self._tempo.learn(len(sentence.text), sentence.passed_ms)
             rest = sentence.text[sentence.told_chars :]
-            more = " " if self._begun or self._waiting or not self.thought else ""
+            more = " " if sentence.text and (self._begun or self._waiting or not self.thought) else ""
             self._leave(rest + more, b"")
         self._look_whether_over()
 

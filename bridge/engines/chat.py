@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import openai
 
 CONNECT_S = 2.0
-PATIENCE_S = 3.0
+PATIENCE_S = 2.5
 """Longest until the first piece of a reply, and the next one: a caller waits in silence."""
 
 WARM_S = 2.0
@@ -34,7 +34,7 @@ MOST_TOKENS = 800
 NO_KEY = "none"
 """Servers without keys want one that is not empty."""
 
-QUOTED_CHARS = 200
+_NAME = re.compile(r"[A-Za-z][\w.-]{0,59}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,13 @@ Piece: TypeAlias = Text | ToolCall | Usage | Finished
 class ChatFailed(Exception):
     """No reply, or no more of it. fatal: asking again is pointless (bad key, no such model, no money).
 
-    str() is a sentence for the operator.
+    again_after_s: before that it is, too, as the server says. str() is a sentence for the operator.
     """
 
-    def __init__(self, text: str, *, fatal: bool) -> None:
+    def __init__(self, text: str, *, fatal: bool, again_after_s: float = 0.0) -> None:
         super().__init__(text)
         self.fatal = fatal
+        self.again_after_s = again_after_s
 
 
 class Chat:
@@ -242,13 +243,14 @@ class Chat:
             case openai.APIConnectionError():
                 return ChatFailed(f"{who} cannot be reached. Check the network and CORDBOARD_CHAT_URL.", fatal=False)
             case openai.APIStatusError(status_code=status):
-                words = self._quoted(error.message)
+                wait_s = _wait_s(error.response.headers)
             case openai.APIError():
                 # Told in the middle of a reply.
-                status, words = 500, self._quoted(error.message)
+                status, wait_s = 500, 0.0
             case _:
                 return ChatFailed(f"{who} could not be asked ({type(error).__name__}).", fatal=False)
-        code = getattr(error, "code", None) or ""
+        code = _name(error.code) or _name(error.type)
+        no_credit = "quota" in f"{code} {error.message}" or "billing" in code
         if status == 401:
             key = "OPENAI_API_KEY" if self.vendor == "openai" else "CORDBOARD_CHAT_KEY"
             text = f"{who} refused the key (401). Put a valid key into {key} and start the bridge again."
@@ -256,19 +258,18 @@ class Chat:
             text = f"{who} does not let this key use {self.model} (403). Check the key's project and region."
         elif status == 404:
             text = f"There is no model {self.model} at {who} (404). Check the call's profile and CORDBOARD_CHAT_URL."
-        elif status == 402 or (status == 429 and ("quota" in f"{code} {words}" or "billing" in code)):
+        elif status == 402 or (status == 429 and no_credit):
             text = f"The account at {who} has no credit left ({status}). Add credit; calls need it from then on."
         elif status == 429:
-            return ChatFailed(f"{who} holds back: too many requests (429). It may pass; try again.", fatal=False)
+            text = f"{who} holds back: too many requests (429). It may pass; try again."
+            return ChatFailed(text, fatal=False, again_after_s=wait_s)
         elif 400 <= status < 500 and status not in (408, 409, 425):
-            text = f"{who} does not take what it is asked ({status}): {words}"
+            named = f"{status}, {code}" if code else f"{status}"
+            text = f"{who} does not take what it is asked ({named}). Check the call's profile and its tools."
         else:
-            return ChatFailed(f"{who} had an error ({status}). It may pass; try again.", fatal=False)
+            text = f"{who} had an error ({status}). It may pass; try again."
+            return ChatFailed(text, fatal=False, again_after_s=wait_s)
         return ChatFailed(text, fatal=True)
-
-    def _quoted(self, words: str) -> str:
-        """A server's own words, cut short. Some quote the key that they refuse."""
-        return (words if self._api_key == NO_KEY else words.replace(self._api_key, "(the key)"))[:QUOTED_CHARS]
 
 
 def vendor_of(base_url: str) -> str:
@@ -281,6 +282,21 @@ def vendor_of(base_url: str) -> str:
 def _nested(tool: Mapping[str, Any]) -> dict[str, Any]:
     """A flat declaration as chat completions have it. Without strict: few servers know it."""
     return {"type": "function", "function": {name: tool[name] for name in ("name", "description", "parameters")}}
+
+
+def _name(given: object) -> str:
+    """An error's code or type, "" when it is none. Nothing else is shown: a caller's words may stand in prose."""
+    return given if isinstance(given, str) and _NAME.fullmatch(given) else ""
+
+
+def _wait_s(headers: Mapping[str, str]) -> float:
+    """How long the server wants to be left alone, 0 when it does not say so in seconds."""
+    for header, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return max(0.0, float(headers[header]) / unit)
+        except (KeyError, ValueError):
+            continue
+    return 0.0
 
 
 def _refused(error: openai.APIStatusError, given: Mapping[str, Any]) -> set[str]:

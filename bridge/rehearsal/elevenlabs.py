@@ -149,6 +149,8 @@ class ElevenLabs:
             return _refusal(400, "invalid_output_format", "This rehearsal AI speaks ulaw_8000 only.")
         if faults.elevenlabs_error:
             return _refusal(401, faults.elevenlabs_error, "The rehearsal was told to refuse.")
+        if faults.unspeakable and faults.unspeakable in asked.text:
+            return _refusal(400, "invalid_text", "The rehearsal was told not to speak these words.")
         self.asked.append(Asked(asked.text, voice, asked.model_id, _speed(asked.voice_settings), by_http=True))
         self._model.noted()
         try:

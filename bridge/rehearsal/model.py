@@ -54,6 +54,7 @@ class Faults:
     deepgram_refuse_status, deepgram_end_after, deepgram_end_with, deepgram_inject_after,
     deepgram_inject: the same for a socket to Deepgram, sound counted as messages called "sound".
     deepgram_silent: it understands nothing and says nothing; deepgram_slow_ms: all comes so much later.
+    unspeakable: requests for speech of OpenAI or ElevenLabs (by HTTP) with these words in them are refused (400).
     speech_delay_ms: until the first sound of requests for speech; speech_pace: how many times faster than
     real time it comes, 0 at once.
     elevenlabs_refuse_status: the same for ElevenLabs; elevenlabs_error: it refuses to speak, with this
@@ -63,7 +64,8 @@ class Faults:
     chat_status, chat_code: answer requests for chat with this HTTP status and error code. chat_refuses:
     parameters that are not known. chat_silent: no token ever comes; chat_delay_ms: the first comes later;
     chat_cut_after: the connection is cut after this many tokens; chat_error_after: an error is told instead
-    of more. chat_times: how many requests these hit, 0 for all.
+    of more. chat_times: how many requests these hit, 0 for all. chat_retry_after_s: and how long it asks them
+    to stay away.
     beta: sessions that begin now speak the protocol's beta, of any model; pcm16_only: and take no
     telephone sound, as some local servers (with or without beta).
     """
@@ -87,6 +89,7 @@ class Faults:
     deepgram_inject: tuple[str, ...] = ()
     deepgram_silent: bool = False
     deepgram_slow_ms: int = 0
+    unspeakable: str = ""
     speech_delay_ms: int = 0
     speech_pace: float = 0.0
     elevenlabs_refuse_status: int = 0
@@ -104,6 +107,7 @@ class Faults:
     chat_cut_after: int = 0
     chat_error_after: int = 0
     chat_times: int = 0
+    chat_retry_after_s: float = 0.0
     beta: bool = False
     pcm16_only: bool = False
 
@@ -226,6 +230,8 @@ class Model:
             body = await request.read()
             self.tap.came("speech", body)
             asked = speech.decode_asked(body)
+            if self.faults.unspeakable and self.faults.unspeakable in asked.input:
+                raise Refused("invalid_value", "The rehearsal was told not to speak these words.", "input")
             sound = await self.voice.really_speak(asked.input)
         except Refused as wrong:
             return _refusal(404 if wrong.code == "model_not_found" else 400, wrong.code, wrong.message, wrong.param)
@@ -248,6 +254,8 @@ class Model:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         faults = self.chat.faults()
         if refused := self._refused(request, faults.chat_status if faults else 0, faults.chat_code if faults else ""):
+            if faults and faults.chat_retry_after_s:
+                refused.headers["Retry-After"] = f"{faults.chat_retry_after_s:g}"
             return refused
         try:
             return await self.chat.answer(request, faults)

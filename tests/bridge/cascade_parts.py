@@ -59,7 +59,7 @@ class ScriptedVoice:
     """Speaks at once, 50 ms a letter, in pieces. speaking: texts that are being spoken; said: all that were asked for.
 
     holds: texts that are not spoken until they are let go. fails: what attempts at texts with these words raise,
-    half through.
+    half through. refuses: what is not spoken at all.
     """
 
     vendor, model = "scripted", "aura-2-scripted"
@@ -69,6 +69,7 @@ class ScriptedVoice:
         self.said: list[str] = []
         self.cancelled: list[str] = []
         self.fails: list[tuple[str, VoiceFailed]] = []
+        self.refuses = ""
         self.holds: Callable[[str], bool] = lambda text: False
         self.let_go = asyncio.Event()
 
@@ -77,6 +78,8 @@ class ScriptedVoice:
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         self.said.append(text)
+        if self.refuses and self.refuses in text:
+            raise VoiceFailed("not these words.", unspeakable=True)
         whole = b"\x10" * (len(text) * MS_PER_CHAR * 8)
         due = next((fault for fault in self.fails if fault[0] in text), None)
         failure = due[1] if due else None

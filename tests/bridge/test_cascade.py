@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from bridge.engines import (
     Trouble,
     Used,
     cascade_replies,
+    cascade_reply,
 )
 from bridge.engines.cascade import Cascade, Config
 from bridge.engines.cascade_memory import CUT_OFF, FALSE_INTERRUPTION, STILL_RUNNING
@@ -266,7 +268,7 @@ async def test_it_is_thrown_away_when_the_caller_goes_on(desk: Desk) -> None:
 
 
 async def test_what_fails_ahead_of_time_is_tried_in_earnest(desk: Desk) -> None:
-    desk.model.faults = Faults(chat_status=500, chat_times=2)
+    desk.model.faults = Faults(chat_status=401, chat_times=1)
     part = desk.says(CHARGED.line, ends=False)
     desk.words.may_end(part)
     await desk.until(lambda: not desk.engine._replies._held)
@@ -560,23 +562,56 @@ async def test_a_refused_transcriber_is_the_end(model: Model) -> None:
     assert caught.value.fatal
 
 
-async def test_a_chat_that_fails_once_is_asked_again(desk: Desk) -> None:
-    desk.model.faults = Faults(chat_status=503, chat_times=1)
+async def test_a_chat_that_fails_twice_is_asked_again(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_status=429, chat_code="rate_limit_exceeded", chat_times=2)
     desk.says(CHARGED.line)
     assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
 
 
-async def test_one_that_breaks_off_is_asked_to_go_on(desk: Desk) -> None:
-    desk.model.faults = Faults(chat_cut_after=6, chat_times=1)
+@pytest.mark.parametrize("times", [1, 2])
+async def test_one_that_breaks_off_is_asked_to_go_on(desk: Desk, times: int) -> None:
+    desk.model.faults = Faults(chat_cut_after=6, chat_times=times)
     desk.says(CHARGED.line)
     assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
     assert asked_with(desk)[-1] == ("system", CUT_OFF)
 
 
-async def test_a_chat_that_fails_twice_is_the_end(model: Model) -> None:
+async def test_a_stream_that_is_cut_late_is_asked_to_go_on_too(desk: Desk) -> None:
+    desk.model.chat.tokens_per_s = 8
+    desk.model.faults = Faults(chat_cut_after=14, chat_times=1)
+    desk.says(CHARGED.line)
+    await desk.model.until(lambda: len(desk.model.chat.requests) == 2)
+    desk.model.chat.tokens_per_s = 0
+    assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+
+
+async def test_a_chat_that_is_silent_once_is_asked_again(model: Model) -> None:
+    model.faults = Faults(chat_silent=True, chat_times=1)
+    async with at_work(Desk(model, patience_s=0.3)) as desk:
+        desk.says(CHARGED.line)
+        assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+
+
+async def test_a_chat_that_goes_on_failing_is_the_end(model: Model) -> None:
     model.faults = Faults(chat_status=503)
     failure = await lost(Desk(model))
     assert "had an error (503)" in str(failure) and not failure.fatal
+    assert model.chat._faulty == 1 + len(cascade_reply.AGAIN_AFTER_S)
+
+
+async def test_who_wants_to_be_left_alone_for_long_is_not_waited_for(model: Model) -> None:
+    model.faults = Faults(chat_status=429, chat_code="rate_limit_exceeded", chat_retry_after_s=20)
+    failure = await lost(Desk(model))
+    assert "too many requests (429)" in str(failure) and not failure.fatal
+    assert model.chat._faulty == 1
+
+
+async def test_and_who_wants_it_for_a_moment_is(desk: Desk) -> None:
+    desk.model.faults = Faults(chat_status=429, chat_code="rate_limit_exceeded", chat_retry_after_s=0.3, chat_times=1)
+    asked_s = asyncio.get_running_loop().time()
+    desk.says(CHARGED.line)
+    assert (await desk.told(ReplyWordsDone)).text == CHARGED.says
+    assert asyncio.get_running_loop().time() - asked_s >= 0.3
 
 
 async def test_a_chat_that_refuses_is_the_end_at_once(model: Model) -> None:
@@ -585,18 +620,49 @@ async def test_a_chat_that_refuses_is_the_end_at_once(model: Model) -> None:
     assert model.chat._faulty == 1
 
 
-async def test_a_voice_that_fails_once_says_the_rest_of_the_sentence(desk: Desk) -> None:
-    desk.voice.fails = [("Northgate", VoiceFailed("it broke"))]
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_voice_that_fails_says_the_rest_of_the_sentence(desk: Desk, times: int) -> None:
+    desk.voice.fails = [("Northgate", VoiceFailed("it broke"))] * times
     await greeted(desk)
     assert desk.all(ReplyWordsDone)[-1].text == HELLO
     assert list(desk.sound_ms.values()) == [(len(HELLO) - 2) * MS_PER_CHAR]
 
 
-async def test_a_voice_that_fails_twice_is_the_end(model: Model) -> None:
+async def test_a_voice_that_goes_on_failing_is_the_end(model: Model) -> None:
     desk = Desk(model)
-    desk.voice.fails = [("sorry", VoiceFailed("it broke")), ("sorry", VoiceFailed("it broke again"))]
+    desk.voice.fails = [("sorry", VoiceFailed(f"it broke {number}")) for number in range(9)]
     failure = await lost(desk)
-    assert str(failure) == "it broke again" and not failure.fatal
+    assert str(failure) == f"it broke {len(cascade_reply.AGAIN_AFTER_S)}" and not failure.fatal
+
+
+async def test_a_sentence_that_the_voice_does_not_take_is_left_out_and_told(desk: Desk) -> None:
+    desk.voice.refuses = "an AI"
+    desk.engine.greet(HELLO)
+    assert (await desk.told(ReplyDone)).status == "completed"
+    assert (await desk.told(ReplyWordsDone)).text == "Hello. This call is recorded."
+    assert "".join(event.delta for event in desk.all(ReplyWords)) == "Hello. This call is recorded."
+    (trouble,) = desk.all(Trouble)
+    assert trouble.text.startswith("not these words") and "an AI" not in trouble.text
+    desk.engine.played(desk.all(SpeechDone)[-1].item_id)
+    desk.says(CHARGED.line)
+    await desk.told(ReplyWordsDone, 2)
+    assert asked_with(desk)[0] == ("assistant", "Hello. This call is recorded.")
+
+
+async def test_a_sentence_that_failed_with_another_is_said(desk: Desk) -> None:
+    desk.voice.fails = [("an AI", VoiceFailed("not these words", unspeakable=True))]
+    await greeted(desk)
+    assert desk.all(ReplyWordsDone)[-1].text == HELLO and not desk.all(Trouble)
+
+
+async def test_a_voice_that_takes_no_sentence_at_all_is_the_end(model: Model) -> None:
+    desk = Desk(model)
+    with pytest.raises(EngineLost, match="not these words") as caught:
+        async with at_work(desk):
+            desk.voice.refuses = " "
+            desk.engine.greet("One is here. Two is here. Three is here. Four is here.")
+            await desk.running
+    assert caught.value.fatal
 
 
 async def test_a_voice_that_refuses_is_the_end_at_once(model: Model) -> None:

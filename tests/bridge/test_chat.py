@@ -136,7 +136,7 @@ async def test_warming_never_fails(chat: Chat) -> None:
         (402, "payment_required", True, "no credit left (402)"),
         (403, "forbidden", True, "does not let this key use gpt-6-luna"),
         (404, "model_not_found", True, "There is no model gpt-6-luna"),
-        (413, "too_large", True, "does not take what it is asked (413)"),
+        (413, "too_large", True, "does not take what it is asked (413, too_large)"),
         (429, "insufficient_quota", True, "no credit left (429)"),
         (429, "rate_limit_exceeded", False, "too many requests"),
         (408, "timeout", False, "had an error (408)"),
@@ -280,7 +280,7 @@ async def test_a_model_without_tools_does_without() -> None:
 async def test_a_wrong_declaration_is_told() -> None:
     refusal = {"error": {"message": "Invalid schema for tools[0]", "param": "tools", "code": "invalid"}}
     async with peculiar(web.json_response(refusal, status=400)) as (chat, asked):
-        with pytest.raises(ChatFailed, match="Invalid schema"):
+        with pytest.raises(ChatFailed, match=r"\(400, invalid\)"):
             await whole(chat, said("Hello."), FLAT)
     assert len(asked) == 1
 
@@ -310,9 +310,38 @@ async def test_chunks_without_anything_are_passed_over() -> None:
         assert await whole(chat, said("Hello.")) == [Text("No."), Finished("")]
 
 
-async def test_a_server_that_quotes_the_key_does_not_make_it_known() -> None:
-    refused = web.json_response({"error": {"message": "Incorrect API key: sk-wrong"}}, status=400)
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"message": "Incorrect API key: sk-wrong"}, "(400)"),
+        ({"message": "“my card is 4242” is not allowed", "type": "invalid_request_error"}, "invalid_request_error"),
+        ({"message": "my card is 4242", "code": "content_policy", "type": "x"}, "(400, content_policy)"),
+        ({"message": "no", "code": "my card is 4242", "type": "policy"}, "(400, policy)"),
+        ({"message": "no", "code": 4242}, "(400)"),
+    ],
+)
+async def test_a_server_that_quotes_a_key_or_a_caller_does_not_make_it_known(error: object, told: str) -> None:
+    refused = web.json_response({"error": error}, status=400)
     async with peculiar(refused, key="sk-wrong") as (chat, _):
-        with pytest.raises(ChatFailed, match="Incorrect API key") as failed:
+        with pytest.raises(ChatFailed) as failed:
             await whole(chat, said("Hello."))
-    assert "sk-wrong" not in str(failed.value)
+    assert told in str(failed.value)
+    assert not any(word in str(failed.value) for word in ("sk-wrong", "card", "4242"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({}, 0),
+        ({"Retry-After": "1.5"}, 1.5),
+        ({"retry-after-ms": "200", "Retry-After": "1"}, 0.2),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+        ({"Retry-After": "-3"}, 0),
+    ],
+)
+async def test_a_server_may_say_when_to_come_again(headers: dict[str, str], wait_s: float) -> None:
+    busy = web.json_response({"error": {"message": "busy", "code": "busy"}}, status=429, headers=headers)
+    async with peculiar(busy) as (chat, _):
+        with pytest.raises(ChatFailed) as failed:
+            await whole(chat, said("Hello."))
+    assert failed.value.again_after_s == wait_s

@@ -145,6 +145,8 @@ def test_a_closed_socket_is_told_by_its_code() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words", "fatal"),
     [
+        (400, b'{"detail":{"status":"max_character_limit_exceeded"}}', "so many words", False),
+        (400, b'{"detail":{"status":"whatever"}}', "could not speak that", False),
         (401, b'{"detail":{"status":"quota_exceeded"}}', "no credit", True),
         (401, b'{"detail":{"code":"missing_permissions"}}', "the right", True),
         (401, b"no", "refused the key", True),
@@ -159,6 +161,8 @@ def test_a_refusal_is_told_in_words(status: int, body: bytes, words: str, fatal:
     failed = module.refused(status, body)
     assert words in str(failed)
     assert failed.fatal is fatal
+    assert failed.unspeakable is (status in (400, 422))
+    assert module.turned_away(status, body).fatal is (fatal or failed.unspeakable)
 
 
 def test_an_error_without_any_name() -> None:

@@ -16,7 +16,7 @@ from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.openai_live_voice import OpenAILiveVoice
 from bridge.engines.speech.pcm_stream import PcmStream
 from bridge.rehearsal.mind import THANKS
-from bridge.rehearsal.model import Model
+from bridge.rehearsal.model import Faults, Model
 from tests.bridge.realtime_client import KEY
 from tests.bridge.speech_server import server
 
@@ -92,6 +92,15 @@ async def test_what_cannot_be_spoken_is_told(given: dict[str, str], words: str) 
         with pytest.raises(VoiceFailed, match=words) as told:
             await spoken(model.url, **given)
     assert told.value.fatal is ("text" not in given)
+
+
+async def test_words_that_are_refused_are_no_reason_to_be_silent() -> None:
+    async with Model(api_key=KEY, speech_path="") as model:
+        model.faults = Faults(unspeakable="Thank")
+        with pytest.raises(VoiceFailed) as told:
+            await spoken(model.url, "Thank you.")
+        assert told.value.unspeakable and not told.value.fatal
+        assert await spoken(model.url, "Hello.")
 
 
 async def test_a_server_that_sends_nothing_has_not_spoken() -> None:

@@ -178,6 +178,7 @@ def test_a_response_that_fails_is_told_in_words(response: dict[str, Any], words:
     wire.receive(done(**response))
     assert heard.failure is not None
     assert heard.failure.fatal is fatal
+    assert heard.failure.unspeakable is (response["status"] == "incomplete")
     assert words.replace(".", "") in str(heard.failure).replace("(", "").replace(")", "")
     assert not wire.full
 
@@ -188,9 +189,10 @@ def test_an_error_about_the_sentence_fails_it_and_any_other_does_not() -> None:
     wire.speak("Hello.", heard, 1.0)
     wire.receive(told("error", error={"code": "response_cancel_not_active", "event_id": None}))
     assert wire.full
-    wire.receive(told("error", error={"code": "invalid_value", "event_id": "sentence-1"}))
+    problem = {"type": "invalid_request_error", "code": "invalid_value", "event_id": "sentence-1"}
+    wire.receive(told("error", error=problem))
     assert not wire.full
-    assert "invalid_value" in str(heard.failure)
+    assert heard.failure is not None and "invalid_value" in str(heard.failure) and heard.failure.unspeakable
 
 
 def test_errors_that_end_the_session() -> None:

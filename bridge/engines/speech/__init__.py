@@ -63,11 +63,19 @@ LIMIT_S = 8.0
 
 
 class VoiceFailed(Exception):
-    """The words cannot be spoken; the text is a sentence for the operator. fatal: nor will others be."""
+    """The words cannot be spoken; the text is a sentence for the operator. fatal: nor will others be.
 
-    def __init__(self, text: str, *, fatal: bool = False) -> None:
+    unspeakable: it is these words that are refused, others may be spoken. again_after_s: before that it is
+    pointless to try again.
+    """
+
+    def __init__(
+        self, text: str, *, fatal: bool = False, unspeakable: bool = False, again_after_s: float = 0.0
+    ) -> None:
         super().__init__(text)
         self.fatal = fatal
+        self.unspeakable = unspeakable
+        self.again_after_s = again_after_s
 
 
 class Voice(Protocol):

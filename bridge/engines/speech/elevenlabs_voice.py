@@ -106,7 +106,7 @@ class ElevenLabsVoice:
 def _in_words(why: Exception) -> Exception:
     match why:
         case Refused(status=status, body=body) if wire.named(body.encode()) or status not in NO_SOCKET_HERE:
-            return wire.refused(status, body.encode())
+            return wire.turned_away(status, body.encode())
         case Refused():
             return _NoSocket("ElevenLabs has no socket here.")
         case Closed(code=code, reason=reason):

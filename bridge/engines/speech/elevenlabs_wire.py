@@ -83,6 +83,7 @@ _FATAL = {
     "unsupported_model": _MODEL,
     "model_not_allowed": _MODEL,
 }
+_UNSPEAKABLE = {"max_character_limit_exceeded": "ElevenLabs does not speak so many words at a time."}
 _PASSING = {
     "max_active_conversations": _LATER,
     "rate_limit_exceeded": _LATER,
@@ -120,17 +121,26 @@ def failure(name: str, *, status: int = 0) -> VoiceFailed:
         return VoiceFailed(_FATAL[name], fatal=True)
     if name in _PASSING:
         return VoiceFailed(_PASSING[name])
+    if name in _UNSPEAKABLE:
+        return VoiceFailed(_UNSPEAKABLE[name], unspeakable=True)
     by_status = {401: (_KEY, True), 402: (_CREDIT, True), 404: (_VOICE, True), 429: (_LATER, False)}
     if status in by_status:
         text, fatal = by_status[status]
         return VoiceFailed(text, fatal=fatal)
     what = name or (f"HTTP status {status}" if status else "no reason given")
-    return VoiceFailed(f"ElevenLabs could not speak that ({what[:60]}).", fatal=status in (400, 403))
+    text = f"ElevenLabs could not speak that ({what[:60]})."
+    return VoiceFailed(text, fatal=status == 403, unspeakable=status in (400, 413, 422))
 
 
 def refused(status: int, body: bytes) -> VoiceFailed:
-    """An answer other than 200 or 101."""
+    """A sentence was answered with something other than 200."""
     return failure(named(body), status=status)
+
+
+def turned_away(status: int, body: bytes) -> VoiceFailed:
+    """A handshake was answered with something other than 101: nothing was said yet that could be wrong."""
+    failed = refused(status, body)
+    return VoiceFailed(str(failed), fatal=failed.fatal or failed.unspeakable)
 
 
 def closed(code: int, reason: str) -> VoiceFailed:

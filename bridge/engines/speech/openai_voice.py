@@ -58,7 +58,7 @@ class OpenAISpeech:
         speed: above 1 faster. patience_s: until the next piece, None for as long as it takes.
         """
         if len(text) > MOST_CHARACTERS:
-            raise VoiceFailed(f"OpenAI speaks at most {MOST_CHARACTERS} characters at a time.")
+            raise VoiceFailed(f"OpenAI speaks at most {MOST_CHARACTERS} characters at a time.", unspeakable=True)
         ask = {"model": self._model, "voice": self._voice, "input": text, "response_format": "pcm"}
         left_bytes = MOST_BYTES
         async with aclosing(self._http.ask(self._url, ask | _paced(self._model, speed), patience_s)) as pieces:
@@ -149,7 +149,7 @@ def _refused(status: int, body: bytes, model: str) -> VoiceFailed:
         return VoiceFailed("The OpenAI account has no credit left for speech.", fatal=True)
     if status == 429:
         return VoiceFailed("OpenAI asks for fewer requests at a time.")
-    return VoiceFailed(f"OpenAI could not speak that (HTTP status {status}).")
+    return VoiceFailed(f"OpenAI could not speak that (HTTP status {status}).", unspeakable=status in (400, 413, 422))
 
 
 def _samples(body: bytes) -> tuple[array[int], int]:

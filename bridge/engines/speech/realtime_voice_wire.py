@@ -208,7 +208,8 @@ class RealtimeVoiceWire(VoiceWire):
             case "failed" if problem is not None:
                 reading.end(_failed(problem))
             case status:
-                reading.end(VoiceFailed(f"OpenAI's voice broke off ({status})."))
+                filtered = status == "incomplete"
+                reading.end(VoiceFailed(f"OpenAI's voice broke off ({status}).", unspeakable=filtered))
         return []
 
     def _on_error(self, message: told.ErrorTold) -> list[bytes]:
@@ -239,7 +240,8 @@ def _failed(problem: told.Problem) -> VoiceFailed:
     lost = told.ended_by(problem)
     if lost is not None:
         return VoiceFailed(str(lost), fatal=lost.fatal)
-    return VoiceFailed(f"OpenAI's voice could not speak that ({problem.name[:60]}).")
+    text = f"OpenAI's voice could not speak that ({problem.name[:60]})."
+    return VoiceFailed(text, unspeakable=problem.type == "invalid_request_error")
 
 
 _Handler = Callable[[RealtimeVoiceWire, Any], list[bytes]]
