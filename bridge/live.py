@@ -12,13 +12,14 @@ from typing import Any
 
 from bridge import call as calls
 from bridge import engines
+from bridge.audio import FRAME_MS
 from bridge.control import Floor, MarkerKind
 from bridge.house import House, Recorder, Stream
 from bridge.line import Line
 from bridge.picture import Picture
 from bridge.profiles import Profile
 
-LATELY_FRAMES = 500
+LATELY_FRAMES = engines.KEPT_MS // FRAME_MS
 RECENT_COLUMNS = 15
 SOUND = 36
 """Height (`bridge.audio.peak`) of speech, 34 dB below full scale."""

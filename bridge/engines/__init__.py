@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+KEPT_MS = 10_000
+"""So much of what the caller said last is kept, for whoever has to hear it first or again: a long sentence."""
+
 
 class ReplyKind(StrEnum):
     """Why the AI speaks."""
@@ -298,8 +301,8 @@ class Engine(Protocol):
     def hear(self, payload: str, at_ms: int) -> None:
         """One frame of caller audio (base64 mu-law), spoken at call time ``at_ms``.
 
-        Before the engine is ready the newest 2 s are kept and sent then; when the peer does not
-        keep up, frames beyond 1 s are dropped and counted, never queued.
+        Before the engine is ready the newest `KEPT_MS` are kept and sent then; so much may be heard at once
+        later, too. When the peer does not keep up, frames beyond 1 s more are dropped and counted, never queued.
         """
 
     def recall(self, turns: Sequence[Remembered]) -> None:

@@ -30,6 +30,7 @@ from bridge.engines import (
     ReplyKind,
     Step,
     Trouble,
+    Used,
 )
 from bridge.engines import turn_taking as taking
 from bridge.engines.cascade_bill import Bill
@@ -68,7 +69,7 @@ _numbers = count(1)
 class Config:
     """One cascade. tools: flat declarations. transcriber, transcriber_model: for figures and prices.
 
-    vendor_knows, interim: what the transcriber can, see `TurnTaking`. eager: think when the caller may have
+    vendor_knows, interim, commits: what the transcriber can, see `TurnTaking`. eager: think when the caller may have
     finished. silence_ms: after which the caller is asked whether they are there.
     """
 
@@ -79,6 +80,7 @@ class Config:
     transcriber_model: str = ""
     vendor_knows: bool = False
     interim: bool = True
+    commits: bool = False
     eager: bool = True
     silence_ms: int = taking.SILENCE_MS
 
@@ -108,12 +110,15 @@ class Cascade:
             transcriber=(config.transcriber, config.transcriber_model),
             chat=(chat.vendor, chat.model),
             voice=(voice.vendor, voice.model),
+            # Only where its vendor counts what it charges.
+            voice_usd=lambda: getattr(voice, "cost_usd", 0.0),
         )
         self._memory = Memory(config.instructions)
         self._turns = TurnTaking(
             language=config.language,
             vendor_knows=config.vendor_knows,
             interim=config.interim,
+            commits=config.commits,
             eager=config.eager,
             silence_ms=config.silence_ms,
         )
@@ -159,6 +164,8 @@ class Cascade:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, self._voice.close(), return_exceptions=True)
+            for used in self._used():
+                listener.on_event(used)
             self._ended.set()
 
     async def close(self) -> None:
@@ -252,6 +259,8 @@ class Cascade:
         self._at_ms, self._at_s = at_ms + FRAME_MS, asyncio.get_running_loop().time()
         self._bill.heard_bytes += len(mulaw)
         speech, loud_db = self._ear(mulaw)
+        if speech:
+            self._listening.speaks(at_ms)
         if outcomes := self._turns.frame(speech, loud_db, at_ms):
             self.obey(outcomes)
         if self._bill.heard_bytes > BILLED_AT_BYTES:
@@ -333,8 +342,14 @@ class Cascade:
         return turn
 
     def _tell_used(self) -> None:
-        for used in self._bill.take():
+        for used in self._used():
             self.report(used)
+
+    def _used(self) -> list[Used]:
+        """What was used since the last time."""
+        self._bill.heard_bytes += self._listening.replayed_bytes
+        self._listening.replayed_bytes = 0
+        return self._bill.take()
 
     # ── what is wanted ────────────────────────────────────────────────────────────────────
 

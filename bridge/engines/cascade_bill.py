@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bridge.audio import BYTES_PER_MS
@@ -14,7 +14,7 @@ CHARS_PER_TOKEN = 4
 
 
 class Bill:
-    """One call's. Each of three is (vendor, model)."""
+    """One call's. Each of three is (vendor, model). voice_usd: all that the voice has cost, where it counts itself."""
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class Bill:
         transcriber: tuple[str, str],
         chat: tuple[str, str],
         voice: tuple[str, str],
+        voice_usd: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._transcriber, self._chat, self._voice = transcriber[0], chat[0], voice[0]
         self._ear_rates, self._chat_rates, self._voice_rates = (
@@ -35,6 +36,7 @@ class Bill:
         """Text that a voice got since then."""
 
         self._thrown_away = (0, 0.0)
+        self._voice_usd, self._voice_told_usd = voice_usd, 0.0
 
     def reply(
         self, counted: tuple[int, int, int] | None, asked: Sequence[Mapping[str, Any]], text: str
@@ -61,6 +63,8 @@ class Bill:
             used.append(Used(0, minutes_usd(self._ear_rates, seconds), self._transcriber))
         if tokens:
             used.append(Used(tokens, chat_usd, self._chat))
-        if chars:
-            used.append(Used(0, speech_usd(self._voice_rates, chars), self._voice))
+        counted_usd = self._voice_usd() - self._voice_told_usd
+        self._voice_told_usd += counted_usd
+        if chars or counted_usd:
+            used.append(Used(0, speech_usd(self._voice_rates, chars) + counted_usd, self._voice))
         return used

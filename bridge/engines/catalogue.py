@@ -17,7 +17,15 @@ from bridge.engines.openai import OpenAIRealtime, load_prices
 from bridge.engines.openai_settings import Config
 from bridge.engines.pin_gate import Lockouts
 from bridge.engines.prices import is_priced
-from bridge.engines.speech import LiveVoice, MakeTranscriber, Voice, elevenlabs_wire, realtime_voice
+from bridge.engines.speech import (
+    LiveVoice,
+    MakeTranscriber,
+    Voice,
+    deepgram_messages,
+    elevenlabs_wire,
+    openai_transcriber_wire,
+    realtime_voice,
+)
 from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber
 from bridge.engines.speech.deepgram_voice import DeepgramVoice
 from bridge.engines.speech.elevenlabs_voice import ElevenLabsVoice
@@ -33,8 +41,7 @@ PATIENCE_S = 2.5
 """How long an engine may take until it is ready: a caller waits for it on an open line."""
 
 VENDORS = {"deepgram": "deepgram", "flux": "deepgram", "openai": "openai"}
-TRANSCRIBERS = {"deepgram": "nova-3", "flux": "flux-general-en", "openai": "gpt-live-transcribe"}
-"""Whose each transcriber is, and its usual model."""
+"""Whose each transcriber is."""
 
 KEYS = {
     **{"deepgram": "DEEPGRAM_API_KEY", "flux": "DEEPGRAM_API_KEY", "elevenlabs": "ELEVENLABS_API_KEY"},
@@ -147,7 +154,7 @@ class Catalogue:
 
     def _cascade(self, profile: Profile) -> Engine:
         wanted = profile.cascade
-        listens = wanted.transcriber_model or TRANSCRIBERS[wanted.transcriber]
+        listens = wanted.transcriber_model or _usual_model(wanted)
         config = cascades.Config(
             profile.prompt,
             tuple(tools.declarations(profile.tools)),
@@ -155,6 +162,7 @@ class Catalogue:
             transcriber=VENDORS[wanted.transcriber],
             transcriber_model=listens,
             vendor_knows=wanted.transcriber == "flux",
+            commits=listens.startswith(openai_transcriber_wire.WITHOUT_TURNS),
             eager=wanted.eager,
         )
         return cascades.Cascade(
@@ -226,3 +234,15 @@ class Catalogue:
         """Let go of what calls share."""
         for chat in self._chats.values():
             await chat.close()
+
+
+def _usual_model(wanted: CascadeProfile) -> str:
+    """What a transcriber listens with unless the profile says otherwise, by its vendor's own file."""
+    match wanted.transcriber:
+        case "deepgram":
+            return deepgram_messages.NOVA
+        case "flux":
+            return deepgram_messages.flux_model(wanted.language)
+        case "openai":
+            # Of a vendor's models the one that writes while the caller speaks.
+            return openai_transcriber_wire.LIVE

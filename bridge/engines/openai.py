@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from bridge.engines import Listener, Remembered
+from bridge.engines import KEPT_MS, Listener, Remembered
 from bridge.engines import openai_messages as told
 from bridge.engines.openai_settings import Config
 from bridge.engines.openai_wire import APPEND, Wire
@@ -26,8 +26,8 @@ from bridge.errors import SettingsError
 BASE_URL = "https://api.openai.com/v1"
 PRICES = Path(__file__).resolve().parents[2] / "resources" / "prices.toml"
 
-UNSENT_BYTES = 13_500
-"""One second of frames, as messages."""
+UNSENT_BYTES = (KEPT_MS + 1_000) * 27 // 2
+"""What may be heard at once and one second more, as messages."""
 
 _log = logging.getLogger("cordboard.engines.openai")
 

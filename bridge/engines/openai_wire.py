@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from bridge.engines import (
+    KEPT_MS,
     CallerStarted,
     CallerStopped,
     CallerWords,
@@ -43,7 +44,6 @@ from bridge.engines.openai_arbiter import BYTES_PER_MS, Arbiter
 from bridge.engines.openai_settings import PREFIX_MS, SILENCE_MS, TRANSCRIBER, Config
 from bridge.engines.prices import Rates, rates_for
 
-KEPT_MS = 2000
 KEPT_WORDS = 64
 KEPT_NAMES = 100
 CLOCK_SLACK_MS = 20

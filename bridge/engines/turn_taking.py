@@ -56,6 +56,12 @@ WAIT_MS = {Finish.COMPLETE: 350, Finish.OPEN: 700, Finish.UNFINISHED: 1_800, Fin
 FINAL_WAIT_MS = 700
 """So long more the final words are waited for; then the last interim ones count."""
 
+COMMIT_WAIT_MS = 2_000
+"""The same where final words are sure to come: a transcriber that judges what it has whenever the caller pauses."""
+
+COMMITTED_MS = 100
+"""So much sound until a pause is worth judging, and gets words of its own."""
+
 VENDOR_WAIT_MS = 7_000
 """Longest silence left to a transcriber that judges turns itself; Flux ends them after 5 s at the latest."""
 
@@ -168,6 +174,11 @@ class _Said:
     ended_part: str = ""
     ended_ms: int | None = None
     failed: bool = False
+    unjudged_ms: int = 0
+    """Of their sound since the last pause that was told."""
+
+    owed: int = 0
+    """Pauses that were told, after sound, and brought no final words yet."""
 
     text: str = ""
     final: bool = True
@@ -192,7 +203,8 @@ class TurnTaking:
 
     language: of the caller, "en", "de-CH", "multi". vendor_knows: the transcriber judges turns by their sense
     (Flux), so its word is final; otherwise an unfinished sentence is waited for. interim: it tells words while
-    they are spoken. eager: whether `MayAnswer` is ever told. silence_ms: after which `AreYouThere` is told.
+    they are spoken. commits: it judges them whenever `FellSilent` is told, and only then. eager: whether
+    `MayAnswer` is ever told. silence_ms: after which `AreYouThere` is told.
     """
 
     def __init__(
@@ -201,12 +213,14 @@ class TurnTaking:
         language: str = "en",
         vendor_knows: bool = False,
         interim: bool = True,
+        commits: bool = False,
         eager: bool = True,
         silence_ms: int = SILENCE_MS,
     ) -> None:
         self._language = language
         self._vendor_knows = vendor_knows
         self._interim = interim
+        self._commits = commits
         self._eager = eager
         self._silence_ms = silence_ms
         self._now_ms = 0
@@ -233,6 +247,7 @@ class TurnTaking:
                 if not said.text and not said.vendor_started:
                     said.at_ms = at_ms
             said.sound_ms += FRAME_MS
+            said.unjudged_ms += FRAME_MS
             said.sound_to_ms = end_ms
             said.level_db = max(said.level_db, level_db)
             said.pause_told = False
@@ -256,6 +271,7 @@ class TurnTaking:
             part = said.parts.setdefault(part_id, _Part())
             before = words_of(said.text)
             part.text, part.final = words, final
+            said.owed -= final and said.owed > 0
             said.understand(self._language)
             if words_of(said.text) != before:
                 said.words_ms = max(at_ms, self._now_ms)
@@ -270,6 +286,7 @@ class TurnTaking:
             self._said.parts[part_id].final = True
             self._said.understand(self._language)
             self._said.failed = True
+            self._said.owed -= self._said.owed > 0
         return self._judge(at_ms)
 
     def may_end(self, part_id: str, at_ms: int) -> list[Outcome]:
@@ -363,6 +380,8 @@ class TurnTaking:
         if said is not None and said.turn_id:
             if _past(self._pause_due_ms(said), now_ms):
                 said.pause_told = True
+                said.owed += said.unjudged_ms >= COMMITTED_MS
+                said.unjudged_ms = 0
                 told.append(FellSilent(said.turn_id, said.active_ms))
             if _past(self._false_alarm_due_ms(said), now_ms):
                 told += self._close(said, FalseAlarm(said.turn_id, said.interrupts))
@@ -409,13 +428,18 @@ class TurnTaking:
     def _end_due_ms(self, said: _Said) -> int | None:
         if not said.text or said.words_ms is None or _is_mere_assent(said):
             return None
-        late_ms = 0 if said.final else FINAL_WAIT_MS
+        late_ms = self._final_wait_ms(said)
         if self._vendor_knows:
             return said.words_ms + VENDOR_WAIT_MS if said.ended_ms is None else said.ended_ms + late_ms
         if said.ended_ms is not None and not self._waits_for_more(said):
             return said.ended_ms + late_ms
         due_ms = said.active_ms + WAIT_MS[said.finish] + late_ms
         return min(due_ms, said.words_ms + NO_WORDS_MS) if self._interim else due_ms
+
+    def _final_wait_ms(self, said: _Said) -> int:
+        if self._commits:
+            return 0 if said.final and not said.owed else COMMIT_WAIT_MS
+        return 0 if said.final else FINAL_WAIT_MS
 
     def _waits_for_more(self, said: _Said) -> bool:
         return not self._vendor_knows and said.finish in (Finish.UNFINISHED, Finish.DICTATING)

@@ -123,6 +123,10 @@ class Socket(ABC):
         await self._ws.close(code=code, message=reason.encode())
         self.model.noted()
 
+    def freeze(self) -> None:
+        """From now on it takes everything, and says and answers nothing."""
+        self._frozen = True
+
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs something for as long as the socket is open."""
         task = asyncio.create_task(work)
@@ -217,7 +221,7 @@ class Socket(ABC):
         if not faults.deepgram_end_after or self.sent.total() != faults.deepgram_end_after:
             return
         if faults.deepgram_end_with == -1:
-            self._frozen = True
+            self.freeze()
         elif faults.deepgram_end_with == 1006 and (transport := self._request.transport):
             transport.abort()
         else:

@@ -47,3 +47,15 @@ def test_or_about_that_when_it_was_cut_short(bill: Bill) -> None:
 
 def test_words_that_no_model_made_are_free(bill: Bill) -> None:
     assert bill.reply(None, [], "Hello. This is Northgate.") == (0, 0.0)
+
+
+def test_a_voice_that_counts_by_itself_is_believed() -> None:
+    spent = [0.0]
+    bill = Bill({}, transcriber=("", ""), chat=("", ""), voice=("realtime", "x"), voice_usd=lambda: spent[0])
+    assert bill.take() == []
+    spent[0] = 0.25
+    assert bill.take() == [Used(0, 0.25, "realtime")]
+    spent[0] = 0.75
+    bill.spoken_chars += 10
+    assert bill.take() == [Used(0, 0.5, "realtime")]
+    assert bill.take() == []

@@ -10,7 +10,17 @@ import pytest
 
 from bridge.engines import EngineLost
 from bridge.engines import cascade_listening as listening_module
-from bridge.engines.cascade_listening import KEPT_FRAMES, KEPT_PARTS, Listening, beyond
+from bridge.engines.cascade_listening import (
+    BEFORE_MS,
+    DEAF_MS,
+    FRESH_MS,
+    GAP_MS,
+    KEPT_FRAMES,
+    KEPT_PARTS,
+    Listening,
+    beyond,
+    left_of,
+)
 from bridge.engines.speech import Words
 from tests.bridge.cascade_parts import ScriptedTranscriber
 
@@ -178,9 +188,138 @@ async def test_turns_that_never_end_are_forgotten_in_time(room: Room) -> None:
         ("It is order", "eighty-eight", "eighty-eight"),
         ("It is order", "– order 88", "88"),
         ("It is", "It is", ""),
+        ("It is order eighty-eight", "is order", ""),
         ("", "It is", "It is"),
         ("It is", "", ""),
     ],
 )
 def test_what_two_heard_is_taken_once(known: str, text: str, more: str) -> None:
     assert beyond(known, text) == more
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "left"),
+    [
+        ("It is order eighty-eight", "It is", "order eightyeight"),
+        ("It is order", "it is order.", ""),
+        ("It is order", "It is order eighty", ""),
+        ("It is order", "something else", ""),
+    ],
+)
+def test_what_is_known_and_still_to_be_heard_again(known: str, text: str, left: str) -> None:
+    assert "".join(left_of(known, text).split()) == "".join(left.split())
+
+
+def speaks(room: Room, from_ms: int, to_ms: int) -> None:
+    """The caller speaks from then until then."""
+    for at_ms in range(from_ms, to_ms, 20):
+        room.listening.hear(FRAME, at_ms)
+        room.listening.speaks(at_ms)
+
+
+async def test_a_long_sentence_is_heard_again_whole_and_what_was_written_before_is_not(room: Room) -> None:
+    words = await room.words()
+    speaks(room, 0, 2000)
+    words.started("a", 0)
+    words.heard("a", "Hello there.", True)
+    words.ended("a", 2000)
+    speaks(room, 3000, 10_000)
+    words.started("b", 3200)
+    words.heard("b", "It is about my order of last", False)
+    room.transcribers[0].lose(LOST)
+    await room.words(2)
+    heard = [at_ms for _, at_ms in room.transcribers[1].frames]
+    assert (heard[0], heard[-1]) == (3000, 9980) and 3200 - BEFORE_MS < 3000
+    assert room.listening.replayed_bytes == len(heard) * len(FRAME)
+
+
+async def test_what_is_written_by_the_next_pause_is_not_heard_again_either(room: Room) -> None:
+    words = await room.words()
+    speaks(room, 0, 2000)
+    words.started("a", 0)
+    room.listening.pause()
+    words.heard("a", "Hello there.", True)
+    speaks(room, 2000, 3000)
+    room.transcribers[0].lose(LOST)
+    await room.words(2)
+    assert [at_ms for _, at_ms in room.transcribers[1].frames] == list(range(2000, 3000, 20))
+
+
+async def test_words_that_a_lost_one_gave_up_are_not_told_twice(room: Room) -> None:
+    words = await room.words()
+    speaks(room, 0, 1000)
+    words.started("a", 0)
+    words.heard("a", "It is order", True)
+    room.transcribers[0].lose(LOST)
+    words = await room.words(2)
+    assert len(room.transcribers[1].frames) == 50
+    words.started("a", 0)
+    words.heard("a", "It is", True)
+    words.started("b", 600)
+    words.heard("b", "Order eighty-eight.", True)
+    words.heard("c", "Order.", True)
+    assert room.heard.told == [
+        ("started", "0.a", 0),
+        ("heard", "0.a", "It is order", True),
+        ("started", "1.a", 0),
+        ("heard", "1.a", "", True),
+        ("started", "1.b", 600),
+        ("heard", "1.b", "eighty-eight.", True),
+        ("heard", "1.c", "Order.", True),
+    ]
+
+
+async def test_what_is_said_after_the_loss_is_new_whatever_it_is(room: Room) -> None:
+    words = await room.words()
+    speaks(room, 0, 1000)
+    words.started("a", 0)
+    words.heard("a", "Yes I do", False)
+    room.transcribers[0].lose(LOST)
+    words = await room.words(2)
+    words.started("b", 1000)
+    words.heard("b", "Yes.", True)
+    assert room.heard.told[-1] == ("heard", "1.b", "Yes.", True)
+
+
+async def test_one_that_tells_nothing_of_a_caller_who_speaks_is_replaced(room: Room) -> None:
+    await room.words()
+    speaks(room, 0, FRESH_MS + DEAF_MS)
+    words = await room.words(2)
+    assert room.listening.replaced == 1
+    assert [at_ms for _, at_ms in room.transcribers[1].frames] == list(range(0, FRESH_MS + DEAF_MS, 20))
+    words.started("a", 0)
+    words.heard("a", "It is order", True)
+    assert room.heard.told == [("started", "1.a", 0), ("heard", "1.a", "It is order", True)]
+
+
+async def test_coughs_and_whoever_writes_are_no_reason(room: Room) -> None:
+    words = await room.words()
+    for number in range(9):
+        speaks(room, number * 4000, number * 4000 + DEAF_MS - 100)
+    speaks(room, 40_000, 40_600)
+    words.started("a", 40_000)
+    speaks(room, 40_600, 50_000)
+    words.heard("a", "Well", True)
+    speaks(room, 50_000, 50_000 + DEAF_MS - 20)
+    assert not room.listening._doubted and GAP_MS < 4000 - DEAF_MS
+
+
+async def test_noise_costs_one_transcriber_until_there_are_words_again(room: Room) -> None:
+    await room.words()
+    speaks(room, 0, FRESH_MS + DEAF_MS)
+    words = await room.words(2)
+    speaks(room, 10_000, 30_000)
+    assert room.listening._doubt is not None and not room.listening._doubt.done()
+    words.started("a", 30_000)
+    words.heard("a", "Sorry.", True)
+    speaks(room, 40_000, 40_000 + DEAF_MS)
+    await room.words(3)
+    assert room.listening.replaced == 2
+
+
+async def test_one_in_doubt_may_be_closed(room: Room) -> None:
+    await room.words()
+    speaks(room, 0, FRESH_MS + DEAF_MS)
+    await room.listening.close()
+    await room.running
+    assert len(room.transcribers) == 1

@@ -12,7 +12,9 @@ from bridge.engines.cascade import Cascade
 from bridge.engines.catalogue import Catalogue
 from bridge.engines.keypad import Keypad
 from bridge.engines.openai import OpenAIRealtime
+from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber
 from bridge.engines.speech.first_that_speaks import FirstThatSpeaks
+from bridge.engines.speech.openai_transcriber_wire import LIVE
 from bridge.errors import SettingsError
 from bridge.profiles import CascadeProfile, PinGate, Profile, Profiles
 from bridge.settings import Settings
@@ -90,4 +92,25 @@ async def test_every_engine_is_made_as_its_profile_says() -> None:
             engine = kinds.engine(of, "cascade", "")
             assert isinstance(engine, Cascade)
             await engine.close()
+    await kinds.close()
+
+
+@pytest.mark.parametrize(
+    ("transcriber", "language", "model"),
+    [
+        ("flux", "en-GB", "flux-general-en"),
+        ("flux", "de", "flux-general-multi"),
+        ("deepgram", "de", "nova-3"),
+        ("openai", "de", "gpt-live-transcribe"),
+    ],
+)
+async def test_who_listens_is_the_vendors_usual_one_for_the_language(
+    transcriber: Any, language: str, model: str
+) -> None:
+    kinds = catalogue(**KEYS)
+    engine = kinds.engine(profile(cascade=CascadeProfile(transcriber=transcriber, language=language)), "cascade", "")
+    assert isinstance(engine, Cascade)
+    assert engine._config.transcriber_model == model
+    made = engine._listening._make()
+    assert (made.model if isinstance(made, DeepgramTranscriber | FluxTranscriber) else LIVE) == model
     await kinds.close()

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from bridge.audio import FRAME_BYTES, FRAME_MS, silence
-from bridge.engines import EngineLost
+from bridge.engines import EngineLost, peer_socket
 from bridge.engines.peer_socket import Closed
 from bridge.engines.speech import Words
 from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber, lost
@@ -42,6 +42,7 @@ class Page(Words):
         self.failures: dict[str, str] = {}
         self.told: list[str] = []
         self.clock_ms = 0
+        self.running: asyncio.Task[None]
         self._news = asyncio.Event()
 
     def started(self, turn_id: str, at_ms: int) -> None:
@@ -86,7 +87,7 @@ class Page(Words):
 @asynccontextmanager
 async def at_work(page: Page) -> AsyncIterator[Page]:
     """It runs, and ends well when the test does."""
-    running = asyncio.create_task(page.transcriber.run(page))
+    running = page.running = asyncio.create_task(page.transcriber.run(page))
     try:
         yield page
         await page.transcriber.close()
@@ -208,7 +209,7 @@ async def test_a_pause_that_is_told_ends_a_turn_of_novas(model: Model) -> None:
 async def test_a_lost_connection_is_told_and_what_was_heard_is_all_there_is(make: Make, model: Model) -> None:
     model.faults = Faults(deepgram_end_after=4)
     page = Page(make, address(model))
-    running = asyncio.create_task(page.transcriber.run(page))
+    running = page.running = asyncio.create_task(page.transcriber.run(page))
     page.says(AUDIO)
     with pytest.raises(EngineLost, match=r"Deepgram was lost") as gone:
         await running
@@ -305,6 +306,46 @@ async def test_a_peer_that_never_opens_holds_nobody_up() -> None:
             page.says(AUDIO)
             await asyncio.sleep(0)
     assert page.final == []
+
+
+@BOTH
+async def test_one_that_freezes_while_the_caller_speaks_must_show_that_it_lives(make: Make, model: Model) -> None:
+    page = Page(make, address(model))
+    with pytest.raises(EngineLost, match="lost"):
+        async with at_work(page):
+            await is_open(page, model)
+            await speaks(page, model, AUDIO[:12_000])
+            await page.until(lambda: bool(page.starts))
+            socket = page.transcriber._session.socket
+            assert socket is not None
+            model.deepgram.sockets[-1].freeze()
+            socket._quiet_ticks = peer_socket.PROBE_AFTER_TICKS
+            page.transcriber._tick()
+            assert socket._quiet_ticks == peer_socket.PING_TICKS + peer_socket.PONG_TICKS - peer_socket.PROBE_TICKS
+            await page.running
+
+
+async def test_and_so_is_one_that_has_told_nothing_when_the_caller_pauses(model: Model) -> None:
+    page = Page(DeepgramTranscriber, address(model))
+    with pytest.raises(EngineLost, match="lost"):
+        async with at_work(page):
+            await is_open(page, model)
+            socket = page.transcriber._session.socket
+            assert socket is not None
+            model.deepgram.sockets[-1].freeze()
+            socket._quiet_ticks = peer_socket.PROBE_AFTER_TICKS
+            page.transcriber.pause()
+            assert socket._quiet_ticks == peer_socket.PING_TICKS + peer_socket.PONG_TICKS - peer_socket.PROBE_TICKS
+            await page.running
+
+
+async def test_ten_seconds_at_once_are_taken_whole(model: Model) -> None:
+    async with at_work(Page(DeepgramTranscriber, address(model))) as page:
+        await is_open(page, model)
+        before = model.deepgram.sockets[-1].heard_bytes
+        page.says(silence(10_000))
+        await model.until(lambda: model.deepgram.sockets[-1].heard_bytes == before + 80_000)
+        assert page.transcriber.dropped == 0
 
 
 async def test_sound_that_the_peer_does_not_take_is_dropped_and_counted() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bridge.audio import BYTES_PER_MS, silence
-from bridge.engines.speech.deepgram_wire import KEEP_ALIVE_MS, KEPT_MS, KEPT_NAMES, PAUSE_MS, NovaWire
+from bridge.engines import KEPT_MS
+from bridge.engines.speech.deepgram_wire import KEEP_ALIVE_MS, KEPT_NAMES, PAUSE_MS, NovaWire
 from tests.bridge.deepgram_desk import DeepgramDesk
 from tests.bridge.deepgram_shapes import NOVA, NOVA_CLIENT, WIRE, checked, sample
 

@@ -11,9 +11,9 @@ from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 
 from bridge.audio import BYTES_PER_MS, silence
-from bridge.engines import EngineLost
+from bridge.engines import KEPT_MS, EngineLost
 from bridge.engines.speech import Words
-from bridge.engines.speech.openai_transcriber_wire import KEPT_MS, KEPT_TURNS, NO_WORDS, TranscriberWire
+from bridge.engines.speech.openai_transcriber_wire import KEPT_TURNS, NO_WORDS, TranscriberWire
 
 CLIENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 TEXT = "conversation.item.input_audio_transcription"
@@ -282,12 +282,33 @@ def test_words_that_come_only_after_the_pause_have_their_time_too() -> None:
 def test_a_faint_voice_is_known_by_its_words() -> None:
     desk = Desk(model=LIVE)
     desk.wire.hear(silence(500), 1000)
-    assert desk.wire.pause() is None
+    assert desk.wire.muted() is None
     desk.hears(f"{TEXT}.delta", item_id="a")
     assert desk.told == []
     desk.hears(f"{TEXT}.delta", item_id="a", delta="Psst")
     assert desk.told[0] == ("started", "a", 1500)
     assert desk.wire.pause() is not None
+
+
+def test_who_is_too_faint_for_us_is_judged_when_somebody_else_heard_them_pause() -> None:
+    desk = Desk(model=LIVE)
+    desk.wire.hear(silence(500), 1000)
+    assert sent(desk.wire.pause()) == {"type": "input_audio_buffer.commit"}
+
+
+def test_a_pause_while_another_is_judged_is_judged_after_it() -> None:
+    desk = Desk(model=LIVE)
+    desk.wire.hear(voice(500), 0)
+    assert desk.wire.pause() is not None
+    desk.wire.hear(voice(300), 500)
+    assert desk.wire.pause() is None
+    assert [sent(message) for message in desk.hears("input_audio_buffer.committed", item_id="a")] == [
+        {"type": "input_audio_buffer.commit"}
+    ]
+    assert desk.hears("input_audio_buffer.committed", item_id="b") == []
+    assert [told[:2] for told in desk.told] == [("started", "a"), ("started", "b")]
+    assert desk.wire.pause() is None
+    assert desk.hears("input_audio_buffer.committed", item_id="c") == []
 
 
 def test_nothing_is_ended_where_nothing_or_hardly_anything_was_said() -> None:

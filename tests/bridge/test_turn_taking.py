@@ -8,6 +8,7 @@ from bridge.engines.phrases import Finish
 from bridge.engines.turn_taking import (
     ASSENT_INTERRUPTS_MS,
     BEGIN_MS,
+    COMMIT_WAIT_MS,
     FINAL_WAIT_MS,
     FORGET_MS,
     HALT_MS,
@@ -570,3 +571,60 @@ def test_nothing_is_awaited_before_anything_happened() -> None:
     assert turns.tick(10_000) == []
     turns.key(10_000)
     assert turns.next_at_ms() is None
+
+
+# A transcriber that judges what it has whenever the caller pauses.
+
+
+def committing() -> Talk:
+    """The caller said something, paused, and its final words are still to come."""
+    talk = Talk(TurnTaking(commits=True))
+    talk.sound(600)
+    talk.words("Two tickets.")
+    talk.quiet(PAUSE_MS)
+    assert talk.heard(FellSilent)
+    return talk
+
+
+def test_the_words_after_the_pause_are_waited_for() -> None:
+    talk = committing()
+    talk.quiet(1500)
+    assert talk.texts == []
+    talk.words("Two tickets for Monday.", final=True)
+    assert talk.texts == ["Two tickets for Monday."]
+
+
+def test_but_not_for_ever() -> None:
+    talk = committing()
+    talk.wait(10_000)
+    assert talk.texts == ["Two tickets."]
+    assert talk.when(Ended) == 600 + WAIT_MS[Finish.OPEN] + COMMIT_WAIT_MS
+
+
+def test_so_is_a_last_word_of_which_nothing_is_written_yet() -> None:
+    talk = committing()
+    talk.sound(300)
+    talk.words("Two tickets.", final=True)
+    talk.quiet(1500)
+    assert talk.texts == []
+    talk.words("Please.", "b", final=True)
+    assert talk.texts == ["Two tickets. Please."]
+
+
+def test_a_click_after_the_words_is_not_waited_for() -> None:
+    talk = committing()
+    talk.words("Two tickets.", final=True)
+    talk.sound(60)
+    talk.quiet(WAIT_MS[Finish.OPEN])
+    assert talk.texts == ["Two tickets."]
+
+
+def test_nor_is_what_failed() -> None:
+    talk = committing()
+    talk.words("Two tickets.", final=True)
+    talk.note(talk.turns.started("b", talk.now_ms))
+    talk.sound(300)
+    talk.quiet(PAUSE_MS)
+    talk.note(talk.turns.failed("b", talk.now_ms))
+    talk.quiet(WAIT_MS[Finish.OPEN])
+    assert talk.texts == ["Two tickets."]

@@ -43,6 +43,13 @@ def deepgram_drops(kind: type[Socket]) -> Fault:
     return fail
 
 
+def deepgram_freezes(kind: type[Socket]) -> Fault:
+    async def fail(house: House) -> None:
+        [one for one in house.model.deepgram.sockets if isinstance(one, kind)][-1].freeze()
+
+    return fail
+
+
 async def elevenlabs_drops(house: House) -> None:
     house.model.faults = Faults(elevenlabs_cut_after=house.model.elevenlabs.sent_pieces + 3)
 
@@ -121,6 +128,8 @@ async def test_a_peer_that_drops_is_done_without(home: Path, way: Way, fail: Fau
 @cases(
     ("elevenlabs", NOVA, elevenlabs_freezes),
     ("chat", NOVA, faults(chat_silent=True, chat_times=1)),
+    ("nova", NOVA, deepgram_freezes(NovaSocket)),
+    ("flux", FLUX, deepgram_freezes(FluxSocket)),
 )
 async def test_a_peer_that_answers_no_more_is_done_without(home: Path, way: Way, fail: Fault) -> None:
     async with talk(home, way) as call:

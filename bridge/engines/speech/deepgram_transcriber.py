@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import ssl
 
-from bridge.engines import EngineLost
+from bridge.engines import KEPT_MS, EngineLost
 from bridge.engines.peer_session import PeerSession
 from bridge.engines.peer_session import lost as lost_by
 from bridge.engines.peer_socket import Closed
@@ -20,8 +20,8 @@ VENDOR = "deepgram"
 
 LAST_WORDS_S = 1.5
 CLOSE_S = 0.4
-UNSENT_BYTES = 8_500
-"""One second of sound, with its frames' heads."""
+UNSENT_BYTES = (KEPT_MS + 1_000) * 17 // 2
+"""What may be heard at once and one second more, as sound with its frames' heads."""
 
 
 class _Transcriber:
@@ -73,6 +73,8 @@ class _Transcriber:
     def pause(self) -> None:
         """See `Transcriber.pause`."""
         self._send(self.wire.pause())
+        # If nothing came while they spoke, it must not take long to know whether anything will.
+        self._session.probe()
 
     async def close(self) -> None:
         """See `Transcriber.close`."""
@@ -100,6 +102,8 @@ class _Transcriber:
 
     def _tick(self) -> None:
         self._send(self.wire.tick(_now_ms()))
+        if self.wire.in_turn:
+            self._session.probe()
 
     def _send(self, out: Out | None) -> None:
         if isinstance(out, str):

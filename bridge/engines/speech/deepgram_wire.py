@@ -17,11 +17,11 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 
 from bridge.audio import silence
+from bridge.engines import KEPT_MS
 from bridge.engines.speech import Words
 from bridge.engines.speech import deepgram_messages as told
 from bridge.engines.speech.stream_time import StreamTime
 
-KEPT_MS = 2000
 KEPT_NAMES = 100
 
 KEEP_ALIVE_MS = 4000
@@ -78,6 +78,11 @@ class Wire(ABC):
     def sent_ms(self) -> int:
         """How much sound went out, which is what the peer charges for."""
         return self._time.sent_ms
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether somebody speaks, so that the peer owes words."""
+        return bool(self._turn)
 
     # ── what goes out ─────────────────────────────────────────────────────────────────────
 

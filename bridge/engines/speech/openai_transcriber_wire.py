@@ -17,13 +17,12 @@ from typing import Any
 import msgspec
 
 from bridge.audio import BYTES_PER_MS, peak, silence
-from bridge.engines import EngineLost
+from bridge.engines import KEPT_MS, EngineLost
 from bridge.engines import openai_messages as told
 from bridge.engines.openai_settings import PREFIX_MS, SILENCE_MS, TRANSCRIBER
 from bridge.engines.openai_wire import KEPT_NAMES, UNREADABLE
 from bridge.engines.speech import Words
 
-KEPT_MS = 10_000
 KEPT_TURNS = 64
 CLOCK_SLACK_MS = 20
 EDGE_MS = 100
@@ -35,7 +34,8 @@ SPOKEN_PEAK = 45
 SPOKEN_MS = 150
 """So much of a voice is worth writing down even if the peer did not call it speech yet."""
 
-WITHOUT_TURNS = ("gpt-live-transcribe", "gpt-realtime-whisper")
+LIVE = "gpt-live-transcribe"
+WITHOUT_TURNS = (LIVE, "gpt-realtime-whisper")
 """Models that write down words as they are spoken, and leave it to others to find the turns."""
 
 SHORTEST_COMMIT_MS = 100
@@ -74,7 +74,7 @@ class TranscriberWire:
         self._kept: deque[tuple[bytes, int]] = deque()
         self._turns: dict[str, str] = {}
         self._past: deque[str] = deque(maxlen=KEPT_TURNS)
-        self._committing = False
+        self._committing = self._paused_again = False
         self._speaking = False
         self._sent_ms = 0
         self._unjudged_ms = 0
@@ -117,14 +117,17 @@ class TranscriberWire:
 
     def pause(self) -> bytes | None:
         """The speaker fell silent: the message that ends the turn, where the peer does not find that by itself."""
-        if self._finds_turns or not self.ready or self._committing:
+        if self._finds_turns or not self.ready:
             return None
-        return self._commit() if self._speaking or self._unjudged_ms else None
+        if self._committing:
+            self._paused_again = True
+            return None
+        return self._commit()
 
     def muted(self) -> bytes | None:
         """No sound has come for a while: what lets a turn end, if one is under way."""
         if not self._finds_turns:
-            return self.pause()
+            return self.pause() if self._speaking or self._unjudged_ms else None
         return self._append(silence(SILENCE_MS + 100)) if self.ready and self._speaking else None
 
     def finish(self) -> bytes | None:
@@ -189,12 +192,16 @@ class TranscriberWire:
         if message.item_id in self._turns:
             words.ended(message.item_id, self._call_ms(message.audio_end_ms - SILENCE_MS))
 
-    def _on_committed(self, message: TurnEdge, words: Words) -> None:
+    def _on_committed(self, message: TurnEdge, words: Words) -> list[bytes]:
         if message.item_id not in self._turns:
             self._begin_unmarked(message.item_id, words)
         self._speaking = self._committing = False
         if self._finds_turns:
             self._unjudged_ms = 0
+        again, self._paused_again = self._paused_again, False
+        if again and (commit := self.pause()) is not None:
+            return [commit]
+        return []
 
     def _begin_unmarked(self, turn_id: str, words: Words) -> None:
         """A turn of which the peer did not say when it began: with the first sound that was not judged yet."""
@@ -238,7 +245,7 @@ class TranscriberWire:
             raise EngineLost(f"OpenAI does not write down what is said: {problem.words}", fatal=fatal)
         if problem.code == "input_audio_buffer_commit_empty" or not self._finds_turns:
             # The turn ended by itself just before we ended it, or there will be none.
-            self._committing = False
+            self._committing = self._paused_again = False
 
     def _over(self, turn_id: str) -> bool:
         """Whether it was a turn; it is no more."""
