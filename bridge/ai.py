@@ -37,6 +37,12 @@ class AI:
         self._replies: set[str] = set()
         """Replies that have begun and are not done."""
 
+        self._tools = 0
+        """Tools that were asked for and have no result yet."""
+
+        self._follows = False
+        """A tool's result was given, and the reply that tells of it has not begun."""
+
         self._say_request = ""
         self._cuts = 0
         """How often an operator cut it short: tools that ran then are not spoken of."""
@@ -98,6 +104,7 @@ class AI:
                 live.line.finish(item_id)
         self._open.clear()
         self._replies.clear()
+        self._follows = False
         self._say_request = ""
         self._saying.ai_paused()
         if lost := self._caller_turn or self._unwritten:
@@ -125,7 +132,7 @@ class AI:
         if self._live.engine is not None:
             self._live.engine.may_answer(False)
         self._live.picture.wait_ends()
-        self._live.picture.thinking = False
+        self._live.picture.thinking = self._follows = False
         if isinstance(input, calls.MuteAI):
             self._live.picture.note("The AI was muted; it still listens", "muted", self._live.now_ms())
 
@@ -161,7 +168,9 @@ class AI:
         cut = live.line.cut()
         everything = [item_id for item_id in (cut.item_id, *cut.dropped) if item_id]
         self._open.clear()
-        self._cuts += by is Party.OPERATOR
+        if by is Party.OPERATOR:
+            self._cuts += 1
+            self._follows = False
         items = [item_id for item_id in everything if voice_of(item_id) is Party.AI]
         says = [item_id for item_id in everything if item_id.startswith(SAY)]
         item_id = items[0] if items else ""
@@ -276,7 +285,7 @@ class AI:
                 self._unwritten = ""
                 picture.lines(transcript.words_failed(Party.CALLER, item_id, now_ms))
             case engines.ReplyStarted(reply_id=reply_id, kind=kind, request=request):
-                self._caller_waits = False
+                self._caller_waits = self._follows = False
                 self._replies.add(reply_id)
                 self._say_request = request if kind is engines.ReplyKind.SAY else ""
             case engines.ReplyWords(item_id=item_id, delta=delta):
@@ -296,6 +305,7 @@ class AI:
             case engines.ReplyDone():
                 self._reply_done(event)
             case engines.ToolAsked(tool_id=tool_id, name=name, arguments=arguments, shown=shown):
+                self._tools += 1
                 live.start(self._run_tool(tool_id, name, arguments, shown or arguments))
             case engines.KeysMasked(masked=masked):
                 live.keys_masked = masked
@@ -328,13 +338,13 @@ class AI:
         self._replies.discard(done.reply_id)
         self._say_request = ""
         self._saying.ai_paused()
-        if not picture.running_tools():
+        if not (self._tools or self._follows):
             picture.thinking = False
         picture.used(done.tokens, done.cost_usd)
         if done.status == "failed":
             live.trouble("reply failed", f"The AI could not answer: {done.reason}. Ask it again, or take over.")
             picture.need("silent", "the AI could not answer")
-        elif done.spoke or picture.running_tools():
+        elif done.spoke or self._tools or self._follows:
             self._empty_replies = 0
         elif done.status == "completed":
             self._empty_replies += 1
@@ -356,6 +366,7 @@ class AI:
         self._tool(view)
         live.picture.mark(started_ms, MarkerKind.TOOL, name)
         result = await live.house.run_tool(name, arguments)
+        self._tools -= 1
         took_ms = live.now_ms() - started_ms
         live.picture.tool_took(took_ms)
         state = ToolState.DONE if result.ok else ToolState.FAILED
@@ -366,7 +377,7 @@ class AI:
             live.picture.need("person", "asks for a person")
         if live.engine is not None and live.engine is engine:
             # Until it begins to tell what was found, nothing else shows that more is to come.
-            live.picture.thinking = live.call.floor is Floor.AI and cuts == self._cuts
+            self._follows = live.picture.thinking = live.call.floor is Floor.AI and cuts == self._cuts
             engine.answer_tool(tool_id, result.text)
         elif live.engine is not None:
             # It asked and is gone; its successor was told of all but this.
