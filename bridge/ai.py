@@ -233,6 +233,7 @@ class AI:
             self.filler.stop()
         if not self._received[item_id]:
             live.picture.first_audio(item_id, live.now_ms())
+            live.picture.thinking = False
         self._received[item_id] += len(audio)
         live.line.speak(item_id, audio)
 
@@ -246,7 +247,6 @@ class AI:
             self._unkept.add(item_id)
             self._live.picture.lines(transcript.reply_words(item_id, NOT_KEPT, round(self._live.now_ms())))
         self._saying.ai_speaks(item_id)
-        self._live.picture.thinking = False
         self._live.picture.met("silent")
 
     def on_event(self, event: engines.Event) -> None:

@@ -246,6 +246,8 @@ class Picture:
             self.barge_in(now_ms)
         elif in_play and by is Party.OPERATOR:
             self.operator_interruptions += 1
+        if self._is_about_to_speak:
+            self._wait = None
         self.line_voice = Party.NOBODY
 
     def finish(self) -> None:
@@ -387,7 +389,12 @@ class Picture:
             return f"Running {running[-1].name}"
         if self.call.floor is Floor.NOBODY:
             return "AI muted"
-        return "AI thinking" if self.thinking else "Listening"
+        return "AI thinking" if self.thinking or self._is_about_to_speak else "Listening"
+
+    @property
+    def _is_about_to_speak(self) -> bool:
+        """Whether the answer is on its way to the caller's ear."""
+        return self._wait is not None and self._wait.first_audio_ms is not None
 
     def view(self) -> CallView:
         """The call as it now is."""

@@ -102,6 +102,8 @@ class Session:
                 if self._fault is not None:
                     raise self._fault
                 await self._seat.close()
+                # What an engine cost until its end is told last.
+                live.changed()
                 live.end_work()
         except asyncio.CancelledError:
             self.end("the bridge was stopped")

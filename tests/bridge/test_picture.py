@@ -142,6 +142,24 @@ def test_a_cut_is_counted_for_whoever_made_it() -> None:
     assert seen.operator_interruptions == 1
 
 
+def test_an_answer_on_its_way_to_the_ear_is_no_idleness() -> None:
+    seen = live()
+    seen.wait_begins(1000, 1200)
+    assert seen.activity() == "Listening"
+    seen.first_audio("a1", 1500)
+    assert seen.activity() == "AI thinking"
+    seen.first_heard("a1", 1600)
+    assert seen.activity() == "Listening" and len(seen.answers) == 1
+
+
+def test_but_one_that_was_cut_before_it_was_heard_is_over() -> None:
+    seen = live()
+    seen.wait_begins(1000, 1200)
+    seen.first_audio("a1", 1500)
+    seen.cut(("a1",), Party.OPERATOR, 1550)
+    assert seen.activity() == "Listening" and not seen.waited_ms(2000)
+
+
 def test_what_waits_to_be_said_survives_a_barge_in_but_not_the_operators_own_cut() -> None:
     seen = live()
     request = seen.operator_line(TurnKind.SAY, "One moment.", 100)
