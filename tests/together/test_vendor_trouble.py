@@ -10,6 +10,7 @@ import pytest
 from bridge import control
 from bridge.control import Party, ToolState
 from bridge.picture import CALL
+from bridge.rehearsal import model_scribe
 from bridge.rehearsal.model import Faults
 from bridge.session import Session
 from bridge.tools import ToolResult
@@ -50,7 +51,8 @@ async def test_a_sentence_that_the_voice_refuses_is_left_out_and_an_operator_is_
         assert "two payments" not in str(call.house.model.chat.requests[-1].messages)
 
 
-async def test_the_last_words_are_waited_for_however_late_they_are(home: Path) -> None:
+async def test_the_last_words_are_waited_for_however_late_they_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_scribe, "_LIVE_STEP_MS", 1500)
     async with talk(home, OPENAI) as call:
         call.house.model.transcript_delay_ms = (1200, 1300)
         await call.past_the_greeting()
