@@ -81,6 +81,16 @@ def test_a_turn_has_its_times_in_the_call_also_after_a_gap() -> None:
     assert desk.told == [("started", "dg-1", 20_200), ("final", "dg-1", "Yes."), ("ended", "dg-1", 20_600)]
 
 
+def test_the_peer_owes_words_as_long_as_somebody_speaks() -> None:
+    desk = Desk()
+    desk.speaks(1000, 0)
+    assert not desk.wire.in_turn
+    desk.gets('{"type":"SpeechStarted","timestamp":0.2}')
+    assert desk.wire.in_turn
+    desk.results("Yes.", start=0.2, duration=0.4, is_final=True, speech_final=True)
+    assert not desk.wire.in_turn
+
+
 def test_the_end_of_an_utterance_does_not_end_the_next_turn() -> None:
     desk = Desk()
     desk.speaks(9000, 0)
