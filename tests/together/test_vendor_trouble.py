@@ -14,6 +14,7 @@ from bridge.rehearsal import model_scribe
 from bridge.rehearsal.model import Faults
 from bridge.session import Session
 from bridge.tools import ToolResult
+from bridge.transcript import spoken_words
 from tests.together.every_engine import FLUX, NOVA, OPENAI, REALTIME, Talk, Way, open_way, talk, talks, ways
 from tests.together.house import STAYS, clip
 
@@ -107,3 +108,23 @@ async def test_while_a_tool_is_looked_up_and_spoken_of_the_ai_is_never_idle(home
             await call.until(lambda: len([turn for turn in call.spoken if turn.heard_ms > 300]) > 1)
             assert "Listening" not in seen[: seen.index("AI speaking")]
             assert call.view.needs == (() if ok else ("find_payments failed",))
+
+
+@ways(NOVA, OPENAI)
+async def test_a_long_sentence_is_heard_whole_and_once_though_the_transcriber_is_lost_at_its_end(
+    home: Path, way: Way
+) -> None:
+    async with talk(home, way) as call:
+        await call.past_the_greeting()
+        first, second = clip(0), clip(1)
+        call.line.say(first.audio + second.audio, f"{first.text} {second.text}")
+        await call.until(lambda: call.turns(Party.CALLER))
+        await call.line.until(lambda line: line.caller.done)
+        if way is NOVA:
+            await call.house.model.deepgram.sockets[-1].abandon(1011, "it fell over")
+        else:
+            await call.house.scribe.leave(1011, "it fell over")
+        await call.house.model.until(lambda: bool(call.house.model.chat.requests))
+        await call.heard("", 300)
+        said = " ".join(m["content"] for m in call.house.model.chat.requests[-1].messages if m["role"] == "user")
+        assert spoken_words(said) == spoken_words(f"{first.text} {second.text}")
