@@ -36,6 +36,7 @@ from bridge.engines.cascade import Cascade, Config
 from bridge.engines.cascade_memory import CUT_OFF, FALSE_INTERRUPTION, STILL_RUNNING
 from bridge.engines.cascade_replies import SET_PACE
 from bridge.engines.chat import Chat, Finished, Piece, Text, ToolCall
+from bridge.engines.openai import load_prices
 from bridge.engines.speech import VoiceFailed
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Faults, Model
@@ -512,6 +513,28 @@ async def test_it_speaks_slower_when_asked_to(
         assert (await desk.told(ReplyWordsDone)).text == "Is this better?"
         assert desk.voice.speed == speed and not desk.all(ToolAsked)
         assert asked[1][-1]["content"] == result
+
+
+# ── what it costs ──
+
+
+async def test_what_was_used_until_the_end_is_told_at_the_end(model: Model) -> None:
+    desk = Desk(model)
+    async with at_work(desk):
+        model.chat.tokens_per_s = 20
+        desk.says(CHARGED.line)
+        await desk.until(lambda: bool(desk.sound_ms))
+        desk.silent(1000)
+        told = len(desk.events)
+    used = {event.vendor: event.tokens for event in desk.events[told:] if isinstance(event, Used)}
+    assert used.keys() == {"scribe", "127.0.0.1", "scripted"} and used["127.0.0.1"] > 0
+
+
+async def test_what_another_transcriber_hears_again_is_on_the_bill(desk: Desk) -> None:
+    desk.says("I was charged twice for the", ms=1000, ends=False)
+    desk.transcribers[0].lose(EngineLost("gone", fatal=False))
+    await another_listens(desk)
+    assert sum(used.cost_usd for used in desk.engine._used()) == pytest.approx(2 / 60 * load_prices()["nova-3"].minute)
 
 
 # ── losses ──

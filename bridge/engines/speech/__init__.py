@@ -48,7 +48,7 @@ class Transcriber(Protocol):
     def hear(self, mulaw: bytes, at_ms: int) -> None:
         """Sound of any length, spoken at call time ``at_ms``. Never waits: what the peer does not take is dropped.
 
-        Before it is ready the newest seconds (2 at least) are kept and sent then.
+        Before it is ready the newest `engines.KEPT_MS` are kept and sent then; so much may be heard at once later, too.
         """
 
     def pause(self) -> None:
