@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bridge.audio import FRAME_BYTES, SILENT_FRAME
-from bridge.engines import CallerStarted, EngineLost, Event
+from bridge.engines import CallerStarted, EngineLost, Event, ReplyDone, ReplyWordsDone
 from bridge.engines.cascade import Cascade, Config
 from bridge.engines.chat import Chat
 from bridge.engines.speech import VoiceFailed, Words
+from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Model
 
 KEY = "sk-rehearsal"
+CHARGED, ORDER, EXPRESS = scenario.load("billing").replies[:3]
+HELLO = "Hello. This is Northgate's assistant, an AI. This call is recorded."
 SPEECH_FRAME = bytes(FRAME_BYTES)
 MS_PER_CHAR = 50
 TOOLS = (
@@ -200,3 +203,23 @@ async def at_work(desk: Desk) -> AsyncIterator[Desk]:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await desk.chat.close()
+
+
+async def greeted(desk: Desk) -> str:
+    """The greeting was passed on whole, and is in play."""
+    number = len(desk.all(ReplyDone)) + 1
+    desk.engine.greet(HELLO)
+    await desk.told(ReplyDone, number)
+    return str(desk.all(ReplyWordsDone)[-1].item_id)
+
+
+async def heard_out(desk: Desk) -> str:
+    """And was heard to its end."""
+    item_id = await greeted(desk)
+    desk.engine.played(item_id)
+    return item_id
+
+
+def asked_with(desk: Desk, number: int = -1) -> list[tuple[str, str]]:
+    """Role and words of what the model was asked with, without the prompt."""
+    return [(message["role"], message["content"]) for message in desk.model.chat.requests[number].messages[1:]]
