@@ -3,6 +3,9 @@
 PYTHON := .venv/bin/python
 UV := $(or $(shell command -v uv),.venv/bin/uv)
 
+# The tests start many processes: what one of them has compiled is there for the next.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test coverage bench lint types imports pure lock clean ready
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from bridge import control, journal, lock
 from bridge.audio import FRAME_BYTES, SILENCE_BYTE
@@ -25,6 +26,8 @@ from bridge.rehearsal.voice import Voice
 
 from .desk import Desk, open_desk
 from .sound import read_wav
+
+pytestmark = pytest.mark.real_time
 
 ROOT = Path(__file__).resolve().parents[2]
 PERSON = scenarios.load("person")

@@ -13,7 +13,7 @@ from console.pulse import Answer, Pulse
 
 from .sound_server import LOUDSPEAKER, MICROPHONE, SoundServer, missing
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all there")
+pytestmark = [pytest.mark.real_time, pytest.mark.skipif(bool(missing()), reason=missing() or "all there")]
 
 PATIENCE_S = 10.0
 

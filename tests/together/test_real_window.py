@@ -17,7 +17,7 @@ from .desk import Desk
 from .real_window import missing, open_window
 from .sound import read_wav
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all programs are here")
+pytestmark = [pytest.mark.real_time, pytest.mark.skipif(bool(missing()), reason=missing() or "all programs are here")]
 
 RATE_HZ = 8000
 PIECE = RATE_HZ // 2

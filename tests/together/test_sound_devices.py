@@ -13,6 +13,7 @@ from console.mulaw import Samples, decode
 from .sound_desk import SoundDesk, open_sound_desk
 from .sound_server import LOUDSPEAKER, MICROPHONE, RATE_HZ, SoundServer, missing
 
+pytestmark = pytest.mark.real_time
 needs_server = pytest.mark.skipif(bool(missing()), reason=missing() or "all there")
 
 AMPLITUDE = 12_000
