@@ -120,11 +120,13 @@ async def test_a_frame_of_the_callers_takes_at_most_eight_functions(house: House
     with counting() as counted:
         await counted.until("Caller.from_carrier", FRAMES)
     path = counted.runs_with("OpenAIRealtime.hear")
+    # On a busy machine more than one comes with a run.
+    frames = counted.times("OpenAIRealtime.hear")
     timers = counted.runs_begun_by(*TIMERS)
-    print(f"in: {per(len(path), path):.2f} a frame, and {per(len(path), timers):.2f} in timers")
-    assert len(path) >= FRAMES - 1
-    assert per(len(path), path) <= PATH_BUDGET, path[-1]
-    assert per(len(path), timers) <= TIMERS_BUDGET
+    print(f"in: {per(frames, path):.2f} a frame, and {per(frames, timers):.2f} in timers")
+    assert frames >= FRAMES - 1
+    assert per(frames, path) <= PATH_BUDGET, path[-1]
+    assert per(frames, timers) <= TIMERS_BUDGET
 
 
 @pytest.mark.parametrize("delta_ms", [None, FRAME_MS], ids=["usual-deltas", "20-ms-deltas"])
