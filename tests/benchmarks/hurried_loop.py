@@ -45,15 +45,16 @@ class _Selector(selectors.DefaultSelector):
         self.processes = [process for process in self.processes if process.get_returncode() is None]
         if self.busy_threads or self.processes:
             return super().select(min(timeout, LOOK_S))
-        self.skipped_s += timeout
         self.owed_s += timeout / FASTER
         if self.owed_s < PAUSE_S:
+            self.skipped_s += timeout
             return events
         began_s = time.monotonic()
-        time.sleep(self.owed_s)
-        self.skipped_s -= time.monotonic() - began_s
+        events = super().select(self.owed_s)
+        waited_s = time.monotonic() - began_s
+        self.skipped_s += max(0.0, min(timeout, waited_s * FASTER if events else timeout) - waited_s)
         self.owed_s = 0.0
-        return super().select(0)
+        return events
 
 
 class HurriedLoop(asyncio.SelectorEventLoop):
