@@ -69,10 +69,10 @@ class Listening(QObject):
         self._listen(call_id)
 
     def hand_back(self, call_id: str) -> None:
-        """The call is no longer in this window's hand: return to what was listened to before."""
+        """The call is no longer in this window's hand: return to what was listened to before, if it is selected."""
         before, self._before = self._before or "", None
         if self.to == call_id:
-            self._listen("" if self._is_over(before) else before)
+            self._listen(before if before == self._desk.selected and not self._is_over(before) else "")
 
     def stop(self) -> None:
         """Listen to nothing, now or next."""

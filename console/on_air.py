@@ -113,16 +113,21 @@ class OnAir(QObject):
     def toggle_mute(self) -> None:
         """Mute the microphone, or speak (again). Push-to-talk is its own mute."""
         if self.has_floor_of and not self._granted:
+            self._timing.speaks(monotonic_ms())
             self._grant(self.has_floor_of)
         elif self._granted and self.mode is TalkMode.OPEN:
             self._mute = not self._mute
+            if not self._mute:
+                self._timing.speaks(monotonic_ms())
             self._settle()
 
     def talk(self, pressed: bool) -> None:
         """The push-to-talk key went down or up."""
         self._talking = pressed
-        if pressed and self.mode is TalkMode.PUSH and self.has_floor_of and not self._granted:
-            self._grant(self.has_floor_of)
+        if pressed and self.mode is TalkMode.PUSH:
+            self._timing.speaks(monotonic_ms())
+            if self.has_floor_of and not self._granted:
+                self._grant(self.has_floor_of)
         self._settle()
 
     def key_pressed(self) -> None:
@@ -137,7 +142,7 @@ class OnAir(QObject):
 
     @property
     def timing(self) -> Timing:
-        """Of this window's newest take-over, from its key."""
+        """Of this window's newest take-over, from its key; of a voice that came later, from the key it came with."""
         call = self._desk.store.calls.get(self._timing.call_id)
         return self._timing.timing(call.take_overs if call is not None else {}, self._desk.link.me)
 

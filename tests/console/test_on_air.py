@@ -444,6 +444,42 @@ async def test_each_take_over_is_measured_from_its_key(home: Path, monkeypatch: 
         assert me.on_air.timing == (7.0, 8.0)
 
 
+@pytest.mark.parametrize("key", ["talk", "unmute"])
+async def test_a_voice_that_waited_for_its_key_is_measured_from_that(
+    home: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    now_ms = 1_000_000.0
+    monkeypatch.setattr("console.on_air.monotonic_ms", lambda: now_ms)
+    async with at_the_desk(home) as me:
+        me.on_air.mode = TalkMode.PUSH if key == "talk" else TalkMode.OPEN
+        await me.takes_over()
+        if key == "unmute":
+            me.on_air.toggle_mute()
+        now_ms += 7000
+        if key == "talk":
+            me.on_air.talk(True)
+        else:
+            me.on_air.toggle_mute()
+        now_ms += 80
+        view = TakeOverView(call_id="c1", take_over_id="1", console="me", at_ms=500, silent_ms=30.0, voice_ms=7070.0)
+        me.bridge.tell(control.TakeOverTimed(take_over=view))
+        await until(lambda: bool(me.link.store.calls["c1"].take_overs), me.link.call_changed)
+        assert me.on_air.timing == (30.0, 70.0)
+
+
+async def test_the_talk_key_is_no_key_of_an_open_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ms = 1_000_000.0
+    monkeypatch.setattr("console.on_air.monotonic_ms", lambda: now_ms)
+    async with at_the_desk(home) as me:
+        await me.takes_over()
+        now_ms += 50
+        me.on_air.talk(True)
+        view = TakeOverView(call_id="c1", take_over_id="1", console="me", at_ms=500, silent_ms=30.0, voice_ms=90.0)
+        me.bridge.tell(control.TakeOverTimed(take_over=view))
+        await until(lambda: bool(me.link.store.calls["c1"].take_overs), me.link.call_changed)
+        assert me.on_air.timing == (30.0, 90.0)
+
+
 # ── a microphone that fails ──
 
 
@@ -672,6 +708,16 @@ async def test_taking_over_listens_and_handing_back_returns_to_what_was_heard_be
         await me.hands_back()
         assert me.on_air.listening_to == "c1"
         assert me.sound.is_listening
+
+
+async def test_a_call_that_was_left_in_the_take_over_is_not_listened_to_after_it(home: Path) -> None:
+    async with at_the_desk(home) as me:
+        me.on_air.toggle_listen()
+        await me.takes_over()
+        me.desk.select("c2")
+        await me.hands_back()
+        assert me.on_air.listening_to == ""
+        assert not me.sound.is_listening
 
 
 async def test_the_call_whose_floor_is_ours_is_heard_whatever_is_selected(home: Path) -> None:

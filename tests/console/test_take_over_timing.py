@@ -62,3 +62,25 @@ def test_answers_to_what_was_not_asked_change_nothing(taken: TakeOverTiming) -> 
     taken.done("c1", 1100.0)
     assert taken.call_id == "c1"
     assert taken.timing(view("2", 9000, silent_ms=30.0), "me") == (50.0, None)
+
+
+def test_a_voice_that_comes_later_counts_from_the_key_it_came_with(taken: TakeOverTiming) -> None:
+    """The voice was on the wire at 120 + 7000 at the latest."""
+    taken.speaks(3000.0)
+    taken.speaks(7050.0)
+    taken.speaks(7500.0)
+    assert taken.timing(view("2", 9000, silent_ms=30.0, voice_ms=7000.0), "me") == (50.0, 70.0)
+
+
+def test_a_key_that_was_held_from_before_the_take_over_on_is_not_the_voices_own(taken: TakeOverTiming) -> None:
+    taken.speaks(150.0)
+    taken.pressed(200.0)
+    taken.sent("c1", ("2",), 205.0)
+    taken.speaks(210.0)
+    taken.done("c1", 220.0)
+    assert taken.timing(view("3", 9000, silent_ms=0.0, voice_ms=90.0), "me") == (20.0, 100.0)
+    taken.speaks(230.0)
+    taken.pressed(300.0)
+    taken.sent("c1", ("2", "3"), 305.0)
+    taken.done("c1", 320.0)
+    assert taken.timing(view("4", 9500, silent_ms=0.0, voice_ms=90.0), "me") == (20.0, 110.0)
