@@ -51,7 +51,8 @@ class Action:
     key: works when no text field has the focus; ctrl_key: works everywhere (both in Qt's portable
     form, "" for none). other: the face while the call is in the state that this verb leads to.
     text_mode: the verb needs words, so its key goes to the text line. button: shown among the
-    verbs below the line. needs_call: no verb of the bridge's, but nothing without a call.
+    verbs below the line. needs_call: no verb of the bridge's, but nothing without a call. repeats:
+    a held key does it again and again; a verb on a held key must not go to and fro.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Action:
     text_mode: bool = False
     button: bool = False
     needs_call: bool = False
+    repeats: bool = False
 
     @property
     def verbs(self) -> tuple[Verb, ...]:
@@ -245,12 +247,14 @@ ACTIONS: tuple[Action, ...] = (
         menu=Menu.DESK,
         ctrl_key="F7",
         look=Look("Previous call", "Select the call above, also while typing."),
+        repeats=True,
     ),
     Action(
         name="next_call",
         menu=Menu.DESK,
         ctrl_key="F8",
         look=Look("Next call", "Select the call below, also while typing."),
+        repeats=True,
     ),
     Action(
         name="filter",

@@ -50,8 +50,6 @@ class Menus(QObject):
         action = QAction(QCoreApplication.translate(CONTEXT, row.look.title), self)
         action.setObjectName(row.name)
         action.setShortcuts([QKeySequence(key) for key in (row.key, row.ctrl_key) if key])
-        # A verb on a held key must not go to and fro.
-        action.setAutoRepeat(row.menu is Menu.DESK)
         action.setStatusTip(QCoreApplication.translate(CONTEXT, row.look.tooltip))
         action.triggered.connect(lambda _=False: self.wanted.emit(row.name))
         return action

@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bridge.control import Notice, Phase
+from bridge.control import Notice, Phase, Verb
 from console import theme
-from console.actions import BY_NAME, Menu
+from console.actions import BY_NAME
 from console.desk import Desk
 from console.hotkeys import Hotkeys
 from console.link import LinkState, monotonic_ms
@@ -224,7 +224,7 @@ class Window(QMainWindow):
         self.microphone.typing_wanted.connect(lambda: self.controls.act("say"))
         self._on_air.changed.connect(self._show_on_air)
         self.talk_key.talk.connect(self._on_air.talk)
-        self.talk_key.tapped.connect(lambda: self.controls.act("take_over"))
+        self.talk_key.tapped.connect(self._hand_back_tapped)
         self.dock.visibilityChanged.connect(self._on_dock_visible)
 
     # ── what is shown ──
@@ -333,8 +333,9 @@ class Window(QMainWindow):
     # ── intents ──
 
     def _do(self, name: str) -> None:
-        if BY_NAME[name].menu is not Menu.DESK and self.talk_key.repeats:
+        if self.talk_key.repeats and not BY_NAME[name].repeats:
             return
+        self.talk_key.spend()
         handler = self._handlers.get(name)
         if handler is not None:
             handler()
@@ -353,6 +354,11 @@ class Window(QMainWindow):
             if speaks:
                 return
         self.controls.act("take_over")
+
+    def _hand_back_tapped(self) -> None:
+        """The key was for the call that was selected when it went down; that may have ended meanwhile."""
+        if self.controls.face(BY_NAME["take_over"]).verb is Verb.HAND_BACK:
+            self.controls.act("take_over")
 
     def _toggle_keypad(self) -> None:
         self.keypad.toggle()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QWindow
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QWindow
 
 from console.link import monotonic_ms
 
@@ -23,23 +23,27 @@ class TalkKey(QObject):
     key: in Qt's portable form. Speech always ends with the key, with the window's focus, or by
     `let_go`. repeats: the press that is dealt with now, of any key, is only the repeat of a held one.
 
-    X11 tells of a held key as let go and pressed anew at the same moment, and Qt often takes that
-    for what it says; then `QKeyEvent.isAutoRepeat` and `QAction.autoRepeat` are of no use.
+    X11 tells of a held key as let go and pressed anew at the same moment. Qt often takes that for
+    what it says; and where the key is let go in another window, it takes the next press for one
+    more repeat. So `QKeyEvent.isAutoRepeat` and `QAction.autoRepeat` are of no use there (x11).
     """
 
     talk = Signal(bool)
     tapped = Signal()
 
-    def __init__(self, key: str, tap_ms: float = TAP_MS) -> None:
+    def __init__(self, key: str, tap_ms: float = TAP_MS, x11: bool | None = None) -> None:
         super().__init__()
         self._key = QKeySequence(key)
+        self._x11 = QGuiApplication.platformName() == "xcb" if x11 is None else x11
         self.tap_ms = tap_ms
         self.is_down = False
         self.repeats = False
         self._talking = False
         self._tap_until_ms = self._released_ms = 0.0
-        # Key and time of the newest press that is no repeat and of the newest release, by the system's clock.
+        # Key and time, by the system's clock: of the newest press that is no repeat, of the newest release, and
+        # of the press that the desk has acted on.
         self._pressed = self._released = (0, 0)
+        self._spent: tuple[int, int] | None = None
         self._releasing = QTimer(self, singleShot=True, interval=RELEASE_MS)
         self._releasing.timeout.connect(self._release)
         self._dealing = QTimer(self, singleShot=True, interval=0)
@@ -61,14 +65,19 @@ class TalkKey(QObject):
         self.is_down = False
         self._talk(False)
 
+    def spend(self) -> None:
+        """The desk acted on the newest press: however long that key is held, it writes nothing."""
+        self._spent = self._pressed
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Nothing is kept from anybody."""
+        """Nothing is kept from anybody, but the repeats of a spent key from a text field."""
         match event.type():
             case QEvent.Type.ShortcutOverride | QEvent.Type.KeyPress if isinstance(event, QKeyEvent):
                 self._press(event)
-            case QEvent.Type.KeyRelease if isinstance(event, QKeyEvent) and not event.isAutoRepeat():
+                return self.repeats and self._spent == self._pressed
+            case QEvent.Type.KeyRelease if isinstance(event, QKeyEvent):
                 self._released = (event.key(), event.timestamp())
-                if self._is_ours(event):
+                if self._is_ours(event) and not event.isAutoRepeat():
                     self._released_ms = monotonic_ms()
                     self._releasing.start()
             case QEvent.Type.FocusOut:
@@ -79,7 +88,8 @@ class TalkKey(QObject):
         press = (event.key(), event.timestamp())
         key, since_ms = self._pressed
         held = key == press[0] and press[1] - since_ms >= SOONEST_REPEAT_MS
-        self.repeats = event.isAutoRepeat() or (held and press == self._released)
+        at_once = press == self._released
+        self.repeats = (held and at_once) or (event.isAutoRepeat() and (at_once or not self._x11))
         if self.repeats:
             self._dealing.start()
         else:

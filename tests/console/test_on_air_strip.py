@@ -239,6 +239,41 @@ def test_a_tap_of_t_hands_back_as_ever(play: Play) -> None:
     play(scene, before=one_call)
 
 
+def test_a_tap_hands_no_other_call_over_when_its_own_ended_under_it(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await taken(app, TalkMode.PUSH)
+        app.window.talk_key.tap_ms = 1e9
+        down(app)
+        bridge.put_call(ended_call("c1"))
+        await until(lambda: not app.on_air.has_floor_of, app.on_air.changed)
+        app.desk.select("c2")
+        up(app)
+        await until(lambda: not app.window.talk_key.is_down, app.window.frames.timeout)
+        await app.link.send(control.Watch, call_id="c2")
+        assert sum(isinstance(command, control.TakeOver) for command in bridge.commands) == 1
+
+    play(scene, before=two_calls)
+
+
+@pytest.mark.parametrize("mode", list(TalkMode))
+def test_t_held_for_long_hands_back_once_and_writes_nothing(play: Play, mode: TalkMode) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await taken(app, mode)
+        line = app.window.controls.line
+        down(app)
+        if mode is TalkMode.OPEN:
+            assert line.hasFocus()
+        else:
+            # Whoever speaks clicks into the line.
+            line.setFocus()
+        for kind in (QEvent.Type.KeyRelease, QEvent.Type.KeyPress) * 3:
+            tell_key(app, kind, repeats=True)
+        assert line.text() == ""
+        up(app)
+
+    play(scene, before=one_call)
+
+
 def test_t_held_from_the_take_over_on_speaks_as_soon_as_the_floor_is_there(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)

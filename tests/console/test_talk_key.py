@@ -15,8 +15,8 @@ T, M = Qt.Key.Key_T, Qt.Key.Key_M
 class Held:
     """A talk key, what it told, and a keyboard."""
 
-    def __init__(self, qtbot: QtBot, tap_ms: float) -> None:
-        self.key = TalkKey("T", tap_ms)
+    def __init__(self, qtbot: QtBot, tap_ms: float, x11: bool = True) -> None:
+        self.key = TalkKey("T", tap_ms, x11)
         self.told: list[object] = []
         self.key.talk.connect(self.told.append)
         self.key.tapped.connect(lambda: self.told.append("tap"))
@@ -24,10 +24,11 @@ class Held:
         self._window = QWindow()
         self.key.watch(self._window)
 
-    def send(self, kind: QEvent.Type, key: Qt.Key, at_ms: int, repeat: bool = False) -> None:
+    def send(self, kind: QEvent.Type, key: Qt.Key, at_ms: int, repeat: bool = False) -> bool:
+        """Whether the window kept it from its widgets."""
         event = QKeyEvent(kind, key, Qt.KeyboardModifier.NoModifier, "", repeat)
         event.setTimestamp(at_ms)
-        QCoreApplication.sendEvent(self._window, event)
+        return self.key.eventFilter(self._window, event)
 
     def press(self, key: Qt.Key, at_ms: int, repeat: bool = False) -> None:
         """Looked at as a shortcut first, as every key is."""
@@ -111,3 +112,45 @@ def test_speech_ends_with_the_focus_and_a_repeat_does_not_bring_it_back(held: He
     held.lose_focus()
     held.repeat(T, 1500)
     assert held.told == [True, False] and not held.key.is_down
+
+
+def test_a_key_let_go_in_another_window_is_fresh_when_it_is_pressed_again(held: Held) -> None:
+    """Qt still takes it for the repeat of the one before."""
+    held.press(T, 1000)
+    held.key.hold(may_tap=True)
+    held.release(T, 1500, repeat=True)
+    held.press(T, 1500, repeat=True)
+    held.lose_focus()
+    held.press(T, 9000, repeat=True)
+    assert not held.key.repeats and held.key.is_down
+    held.release(T, 9500, repeat=True)
+    held.press(T, 9500, repeat=True)
+    assert held.key.repeats
+
+
+def test_a_key_that_is_held_since_another_window_only_repeats(held: Held) -> None:
+    held.release(T, 1500, repeat=True)
+    held.press(T, 1500, repeat=True)
+    assert held.key.repeats and not held.key.is_down
+
+
+def test_where_a_held_key_is_told_of_without_releases_qt_is_believed(qtbot: QtBot) -> None:
+    held = Held(qtbot, tap_ms=0.0, x11=False)
+    held.press(T, 1000)
+    held.lose_focus()
+    held.press(T, 9000, repeat=True)
+    assert held.key.repeats
+
+
+def test_the_repeats_of_a_key_that_the_desk_acted_on_are_written_nowhere(held: Held) -> None:
+    press = QEvent.Type.KeyPress
+    assert not held.send(press, T, 1000)
+    held.key.spend()
+    held.release(T, 1500, repeat=True)
+    assert held.send(press, T, 1500, repeat=True)
+    held.release(T, 1540)
+    assert held.send(press, T, 1540)
+    held.release(T, 1600)
+    assert not held.send(press, T, 2000)
+    held.release(T, 2500, repeat=True)
+    assert not held.send(press, T, 2500, repeat=True)

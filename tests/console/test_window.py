@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt
-from PySide6.QtGui import QAccessible, QWindowStateChangeEvent
+from PySide6.QtGui import QAccessible, QKeyEvent, QWindowStateChangeEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QMessageBox
 
@@ -493,6 +493,29 @@ def test_the_desks_keys_work_in_the_sound_panel(play: Play) -> None:
         assert not any(isinstance(command, control.Interrupt) for command in bridge.commands)
 
     play(scene, before=one_call)
+
+
+def test_a_held_key_does_its_work_once_but_goes_on_through_the_calls(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await shown(app, lambda: len(rows(app)) == 7)
+        handle = app.window.windowHandle()
+
+        def hold(key: Qt.Key, name: str, at_ms: int) -> None:
+            for repeated in range(3):
+                for kind in (QEvent.Type.KeyRelease, QEvent.Type.ShortcutOverride)[not repeated :]:
+                    event = QKeyEvent(kind, key, Qt.KeyboardModifier.NoModifier, "", bool(repeated))
+                    event.setTimestamp(at_ms + 500 * repeated)
+                    QApplication.sendEvent(handle, event)
+                app.window.menus.actions[name].trigger()
+
+        hold(Key.Key_R, "rehearse", 1000)
+        app.desk.select("urgent")
+        hold(Key.Key_F8, "next_call", 9000)
+        assert app.desk.selected == "over"
+        await app.link.send(control.Watch, call_id="over")
+        assert sum(isinstance(command, control.Rehearse) for command in bridge.commands) == 1
+
+    play(scene, before=a_day)
 
 
 def test_a_scenario_is_chosen_from_the_menu(play: Play) -> None:
