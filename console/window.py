@@ -217,6 +217,7 @@ class Window(QMainWindow):
         self.controls.line.left.connect(self.calls.list.setFocus)
         self.controls.keypad_wanted.connect(self._toggle_keypad)
         self.keypad.left.connect(self.calls.list.setFocus)
+        self.keypad.typed.connect(self.talk_key.spend)
         self.controls.engines_wanted.connect(self._open_engines)
         self.details.swap_wanted.connect(lambda: self.controls.act("swap"))
         self.engines.chosen.connect(lambda engine: desk.do("swap", text=engine))

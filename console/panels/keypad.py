@@ -24,9 +24,10 @@ HIDDEN = "•"
 class Keypad(QFrame):
     """A part of the window that has the keyboard while it is open; the desk's own keys go on working.
 
-    left(): it was closed.
+    typed(): a key of the keyboard was sent; its repeats are not to be. left(): it was closed.
     """
 
+    typed = Signal()
     left = Signal()
 
     def __init__(self, desk: Desk, parent: QWidget) -> None:
@@ -120,8 +121,9 @@ class Keypad(QFrame):
             pasted = QGuiApplication.clipboard().text().translate({ord(each): None for each in SPACES})
             if pasted:
                 self.press(pasted)
-        elif event.text() in self.keys and not event.isAutoRepeat():
+        elif event.text() in self.keys:
             self.press(event.text())
+            self.typed.emit()
         else:
             super().keyPressEvent(event)
 

@@ -41,7 +41,7 @@ class TalkKey(QObject):
         self._talking = False
         self._tap_until_ms = self._released_ms = 0.0
         # Key and time, by the system's clock: of the newest press that is no repeat, of the newest release, and
-        # of the press that the desk has acted on.
+        # of the press that somebody has acted on.
         self._pressed = self._released = (0, 0)
         self._spent: tuple[int, int] | None = None
         self._releasing = QTimer(self, singleShot=True, interval=RELEASE_MS)
@@ -66,11 +66,11 @@ class TalkKey(QObject):
         self._talk(False)
 
     def spend(self) -> None:
-        """The desk acted on the newest press: however long that key is held, it writes nothing."""
+        """Somebody acted on the newest press: however long that key is held, nobody is told of it again."""
         self._spent = self._pressed
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Nothing is kept from anybody, but the repeats of a spent key from a text field."""
+        """Nothing is kept from anybody, but the repeats of a spent key."""
         match event.type():
             case QEvent.Type.ShortcutOverride | QEvent.Type.KeyPress if isinstance(event, QKeyEvent):
                 self._press(event)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from bridge import control
 from bridge.control import Verb
@@ -46,6 +47,29 @@ def test_keys_are_typed_and_clicked_and_what_was_sent_is_shown(play: Play) -> No
         QTest.keyClick(keypad, Key.Key_Escape)
         assert not keypad.isVisible()
         assert app.window.calls.list.hasFocus()
+
+    play(scene, before=one_call)
+
+
+def test_a_digit_that_is_held_is_sent_once_and_a_quick_one_as_often_as_it_is_pressed(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await opened(app)
+        handle = app.window.windowHandle()
+
+        def tell(kind: QEvent.Type, at_ms: int, repeats: bool) -> None:
+            event = QKeyEvent(kind, Key.Key_5, Qt.KeyboardModifier.NoModifier, "5", repeats)
+            event.setTimestamp(at_ms)
+            QApplication.sendEvent(handle, event)
+
+        tell(QEvent.Type.KeyPress, 1000, repeats=False)
+        # X11 tells of a held key as let go and pressed anew at the same moment, and Qt sees that now and then.
+        for at_ms, seen in ((1500, True), (1540, False), (1580, False)):
+            tell(QEvent.Type.KeyRelease, at_ms, repeats=seen)
+            tell(QEvent.Type.KeyPress, at_ms, repeats=seen)
+        tell(QEvent.Type.KeyRelease, 1600, repeats=False)
+        tell(QEvent.Type.KeyPress, 1700, repeats=False)
+        await app.link.send(control.Watch, call_id="c1")
+        assert [c.keys for c in bridge.commands if isinstance(c, control.PressKeys)] == ["5", "5"]
 
     play(scene, before=one_call)
 
