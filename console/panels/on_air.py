@@ -171,11 +171,11 @@ class OnAirPanel(QFrame):
         if on_air.on_air:
             call = self._desk.store.calls.get(floor)
             if call is not None and call.view.private:
-                words = self.tr("{who} hears you. The AI hears nothing, and nothing is recorded or written down.")
+                words = self.tr("{who} hears you, the AI does not. Nothing is kept.")
             elif call is not None and not call.view.engine:
                 words = self.tr("{who} hears you. There is no AI on this call any more.")
             else:
-                words = self.tr("{who} hears you. The AI is silent and keeps listening.")
+                words = self.tr("{who} hears you. The AI only listens.")
             return self.tr("ON AIR"), Shape.DISC, words.format(who=who)
         if mic is MicState.OFF:
             words = self.tr("You have the floor of {who}, and your microphone is closed. Press {key} to speak.")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QWindow
 from PySide6.QtTest import QTest
@@ -118,6 +119,30 @@ def test_how_fast_the_take_over_was_is_told_as_soon_as_it_is_known(play: Play) -
         assert silent_ms is not None
         assert voice_ms is not None
         assert strip.timing.text() == f"AI silent after {silent_ms:.0f} ms · your voice after {voice_ms:.0f} ms"
+
+    play(scene, before=one_call)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_nothing_moves_when_the_microphone_opens_in_a_small_window(play: Play, private: bool) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        strip = app.window.on_air
+        app.window.resize(1280, 800)
+        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
+        app.window.grab()
+        height = strip.height()
+        await taken(app)
+        view = control.TakeOverView(
+            call_id="c1", take_over_id="1", console=app.link.me, at_ms=1, silent_ms=100.0, voice_ms=888.0
+        )
+        bridge.put(control.TakeOverTimed(take_over=view))
+        call = replace(app.store.calls["c1"].view, private=private)
+        bridge.put_call(call)
+        told = "Nothing is kept" if private else "only listens"
+        await shown(app, lambda: "…" not in strip.timing.text() and told in strip.words.text())
+        app.window.grab()
+        assert strip.caller_level.isVisible()
+        assert strip.height() == height
 
     play(scene, before=one_call)
 
