@@ -28,7 +28,8 @@ class Menus(QObject):
         self._desk = desk
         self._face = face
         bar = window.menuBar()
-        menus = {menu: bar.addMenu(QCoreApplication.translate(CONTEXT, menu.value)) for menu in Menu}
+        # Opened by Alt and their first letter: F10, the usual key to a menu bar, is one of the desk's own.
+        menus = {menu: bar.addMenu("&" + QCoreApplication.translate(CONTEXT, menu.value)) for menu in Menu}
         self.actions = {row.name: self._action(row) for row in ACTIONS}
         for row in ACTIONS:
             menus[row.menu].addAction(self.actions[row.name])

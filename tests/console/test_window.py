@@ -465,7 +465,7 @@ def test_the_call_menu_greys_what_is_not_allowed_but_its_keys_still_answer(play:
     async def scene(app: App, bridge: FakeBridge) -> None:
         bridge.put_call(taken_call("c1", app.link.me))
         await shown(app, lambda: app.window.controls.buttons["take_over"].text() == "Hand back")
-        menu = next(menu for menu in app.window.menuBar().findChildren(QMenu) if menu.title() == "Call")
+        menu = next(menu for menu in app.window.menuBar().findChildren(QMenu) if menu.title() == "&Call")
         actions = app.window.menus.actions
         menu.popup(QPoint(0, 0))
         assert not actions["interrupt"].isEnabled()
