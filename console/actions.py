@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.control import CallView, Floor, Verb
+from bridge.control import CallView, Floor, Phase, Verb
 from console.names import operator_word, told
 
 CONTEXT = "actions"
@@ -335,6 +335,7 @@ HOLDERS_ONLY = (Verb.TAKE_OVER, Verb.HOLD, Verb.UNHOLD, Verb.SAY, Verb.KEYS)
 
 NOT_NOW = "Not possible now."
 NO_OTHER_ENGINE = "This call's profile names no other engine."
+NOTHING_TO_HEAR = "The call has ended, so there is nothing to hear."
 NO_FLOOR = "You have no call's floor, so your microphone is closed already."
 
 BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
@@ -379,6 +380,8 @@ def face(action: Action, call: CallView | None, me: str = "", lost: bool = False
             why = _why_not(Verb.HAND_BACK, call, me, lost)
         case "mute_microphone":
             why = "" if own.has_floor_of else NO_FLOOR
+        case "listen" | "listen_next" if call is not None and call.phase is Phase.ENDED and not other:
+            why = NOTHING_TO_HEAR
         case _ if look.verb is not None:
             why = _why_not(look.verb, call, me, lost)
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from bridge.control import CallView, Floor, Verb
+from bridge.control import CallView, Floor, Phase, Verb
 from console.actions import (
     ACTIONS,
     BRIDGE_LOST,
@@ -17,6 +17,7 @@ from console.actions import (
     NO_FLOOR,
     NO_OTHER_ENGINE,
     NOT_NOW,
+    NOTHING_TO_HEAR,
     TEXT_MODES,
     Action,
     Own,
@@ -141,6 +142,12 @@ def test_listening_is_a_toggle_of_this_window() -> None:
     assert face(following, LIVE, own=Own(queue=("c2", "c1"))).title == "Do not listen next"
     assert face(following, LIVE).title == "Listen next"
     assert face(listen, None, own=Own(listening_to="c1")).why_not == NO_CALL
+
+
+def test_an_ended_call_is_not_listened_to_but_can_be_left() -> None:
+    listen, ended = BY_NAME["listen"], replace(LIVE, phase=Phase.ENDED)
+    assert face(listen, ended).why_not == face(BY_NAME["listen_next"], ended).why_not == NOTHING_TO_HEAR
+    assert face(listen, ended, own=Own(listening_to="c1")).enabled
 
 
 def test_the_microphone_can_be_muted_while_one_has_a_floor_whichever_call_is_selected() -> None:
