@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge import menus
+from bridge.control import HealthPart
 from bridge.profiles import PinGate
 from bridge.rehearsal import scenario as scenarios
 from bridge.rehearsal.line import Line
@@ -53,6 +54,16 @@ def said(desk: Any) -> list[str]:
 def pressed(desk: Any) -> list[str]:
     """The caller's keys, as an operator sees them."""
     return [turn.text for turn in desk.call().turns.values() if turn.kind == "keys"]
+
+
+async def test_a_menu_that_answers_tells_nothing_of_the_ais_health(house: House) -> None:
+    async with house.desk() as desk:
+        before = desk.store.health.get(HealthPart.ENGINE)
+        line = await call(house, "keypad", CallerStep(Wait.REPLY_MS, 500, hang_up=True))
+        await line.ended
+        await desk.until(lambda store: all(call.view.end_cause for call in store.calls.values()))
+        assert said(desk)
+        assert desk.store.health.get(HealthPart.ENGINE) == before
 
 
 async def test_a_caller_goes_through_a_menu_by_keys_alone(house: House) -> None:
