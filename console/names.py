@@ -67,7 +67,8 @@ def activity(view: CallView, ours: str) -> str:
     """What happens in a call now, as the console named ``ours`` says it."""
     if view.engine == PIN and view.phase is Phase.LIVE and view.floor is Floor.AI:
         return ENGINES[PIN]
-    return told(view.activity, ours)
+    said = told(view.activity, ours)
+    return ENGINES[KEYPAD] + said.removeprefix("AI") if view.engine == KEYPAD and said.startswith("AI ") else said
 
 
 def is_rung(view: CallView) -> bool:

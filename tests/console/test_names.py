@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.control import CallView, Floor, Phase
 from console.names import activity, engine_word, is_rung, money, operator_word, told, vendor_word
@@ -77,6 +78,9 @@ def test_a_caller_at_the_pin_gate_is_said_to_be_there() -> None:
         call_id="c1", phase=Phase.LIVE, floor=Floor.OPERATOR, engine="pin", activity=f"{OURS} has the floor"
     )
     assert activity(taken, OURS) == "You have the floor"
+    menu = CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.AI, engine="keypad", activity="AI speaking")
+    assert activity(menu, OURS) == "Keypad menu speaking"
+    assert activity(replace(menu, activity="Caller speaking"), OURS) == "Caller speaking"
 
 
 def test_operators_are_rung_for_when_nobody_holds_a_call_and_no_engine_has_it() -> None:
