@@ -318,7 +318,7 @@ class ControlsPanel(QFrame):
         self._arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keys give way before a second line is begun, the longest first."""
+        """Keys give way before a second line is begun, the longest first, and then the space beside words."""
         super().resizeEvent(event)
         self._arrange()
 
@@ -333,6 +333,8 @@ class ControlsPanel(QFrame):
             button.set_key_shown(too_much <= 0)
             if too_much > 0:
                 too_much -= button.key_width()
+        for button in self.buttons.values():
+            button.set_tight(too_much > 0)
         for button in self.modes.values():
             button.set_key_shown(too_much <= 0)
 

@@ -12,7 +12,7 @@ from console import theme
 from console.widgets.push_button import PushButton
 
 GAP_PX = 8
-SIDE_PX = 11
+SIDE_PX, TIGHT_SIDE_PX = 11, 5
 
 
 @cache
@@ -32,6 +32,7 @@ class KeyButton(PushButton):
         super().__init__(parent)
         self._key = ""
         self._key_shown = True
+        self._side_px = SIDE_PX
         self._height_px = 35
         self._size_px = 13.0
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -59,9 +60,17 @@ class KeyButton(PushButton):
             self.updateGeometry()
             self.update()
 
+    def set_tight(self, tight: bool) -> None:
+        """Where there is less room still, the words stand closer to the button's sides."""
+        side_px = TIGHT_SIDE_PX if tight else SIDE_PX
+        if side_px != self._side_px:
+            self._side_px = side_px
+            self.updateGeometry()
+            self.update()
+
     def whole_width(self) -> int:
-        """How wide it would like to be, with its key."""
-        return self._width(self._key)
+        """How wide it would like to be, with its key and not tight."""
+        return self._width(self._key) + 2 * (theme.px(SIDE_PX) - theme.px(self._side_px))
 
     def key_width(self) -> int:
         """How much narrower it is without its key."""
@@ -115,7 +124,7 @@ class KeyButton(PushButton):
     def _width(self, key: str) -> int:
         words = QFontMetrics(theme.font(self._size_px, 600)).horizontalAdvance(self.text())
         beside = theme.px(GAP_PX) + QFontMetrics(self._key_font()).horizontalAdvance(key) if key else 0
-        return words + beside + 2 * theme.px(SIDE_PX) + 2
+        return words + beside + 2 * theme.px(self._side_px) + 2
 
     def _text_font(self) -> QFont:
         weight = 500 if self.property("role") == "segment" and not self.isChecked() else 600

@@ -16,7 +16,7 @@ from bridge import control
 from bridge.control import Floor
 from console import theme
 from console.app import App
-from console.on_air import TalkMode
+from console.on_air import OnAir, TalkMode
 from console.sound import MicState, SpeakerState
 from console.sound_states import MICROPHONE
 from console.widgets.on_air_sign import Shape
@@ -124,25 +124,21 @@ def test_how_fast_the_take_over_was_is_told_as_soon_as_it_is_known(play: Play) -
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_nothing_moves_when_the_microphone_opens_in_a_small_window(play: Play, private: bool) -> None:
+def test_nothing_moves_when_the_microphone_opens_in_a_small_window(
+    play: Play, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
-        strip = app.window.on_air
+        strip, buttons = app.window.on_air, app.window.controls.buttons
         app.window.resize(1280, 800)
-        await until(lambda: app.desk.selected == "c1", app.desk.selection_changed)
-        app.window.grab()
-        height = strip.height()
+        monkeypatch.setattr(OnAir, "timing", (188.0, 888.0))
         await taken(app)
-        view = control.TakeOverView(
-            call_id="c1", take_over_id="1", console=app.link.me, at_ms=1, silent_ms=100.0, voice_ms=888.0
-        )
-        bridge.put(control.TakeOverTimed(take_over=view))
-        call = replace(app.store.calls["c1"].view, private=private)
-        bridge.put_call(call)
+        bridge.put_call(replace(app.store.calls["c1"].view, private=private))
         told = "Nothing is kept" if private else "only listens"
-        await shown(app, lambda: "…" not in strip.timing.text() and told in strip.words.text())
+        await shown(app, lambda: told in strip.words.text() and buttons["listen"].text() == "Stop listening")
         app.window.grab()
         assert strip.caller_level.isVisible()
-        assert strip.height() == height
+        assert strip.height() == strip.minimumHeight()
+        assert len({button.y() for button in buttons.values()}) == 1
 
     play(scene, before=one_call)
 
