@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 
 from bridge.control import CallView, Floor, Phase
+from console.telephone import spaced
 
 YOU = "You"
 _NAME = re.compile(r"(?P<who>[^():]{1,80}) \(window \d+\)")
 _ENGINE = re.compile(r"(?P<before>(?:engine|called): |(?:goes on|stays) with )(?P<engine>[a-z]+)(?=\.?$)")
+
+_NUMBER = re.compile(r"\+\d{7,15}\b")
 
 PIN = "pin"
 KEYPAD = "keypad"
@@ -77,7 +80,11 @@ def is_rung(view: CallView) -> bool:
 
 
 def told(sentence: str, ours: str) -> str:
-    """A sentence of the bridge that may name a console first or an engine last, as the console ``ours`` says it."""
+    """A sentence of the bridge that may name a console first or an engine last, as the console ``ours`` says it.
+
+    Telephone numbers in it are grouped as they are everywhere else.
+    """
+    sentence = _NUMBER.sub(lambda found: spaced(found.group()), sentence)
     sentence = _ENGINE.sub(lambda found: found["before"] + engine_word(found["engine"]), sentence)
     match = _NAME.match(sentence)
     name = match.group() if match else ours if ours and sentence.startswith(f"{ours} ") else ""

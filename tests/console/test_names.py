@@ -88,3 +88,9 @@ def test_operators_are_rung_for_when_nobody_holds_a_call_and_no_engine_has_it() 
     assert not is_rung(CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.HOLD, engine="openai"))
     assert not is_rung(CallView(call_id="c1", phase=Phase.LIVE, floor=Floor.HOLD, floor_holder="Ann"))
     assert not is_rung(CallView(call_id="c1", phase=Phase.ENDED, floor=Floor.HOLD))
+
+
+def test_a_number_in_a_sentence_is_grouped_as_everywhere() -> None:
+    words = "A call with +12065550177 was cut short when the bridge last stopped."
+    assert told(words, OURS) == "A call with +1 206 555 0177 was cut short when the bridge last stopped."
+    assert told("You pressed +5.", OURS) == "You pressed +5."
