@@ -163,7 +163,7 @@ def placed(
     where none is, the row whose word ends first gives way: that word is shortened, down to its
     shape alone when fewer than ``least_px`` would be left. Where the view begins plays no part,
     so words keep their rows while time moves on. A word that would reach beyond ``end_px``, where
-    a call is over, stands before its shape, in a row where it covers no other's if there is one.
+    a call is over, stands before its shape, in the row where the most of it covers no other's.
     """
     places: list[Place] = []
     newest: list[int | None] = [None] * rows
@@ -184,13 +184,16 @@ def placed(
         newest[row] = index
     for index, (x, width) in enumerate(marks):
         place = places[index]
-        if not place.width_px or x + place.width_px <= end_px:
+        if x + width <= end_px:
             continue
-        taken = {places[at].row for at in range(index) if marks[at][0] > x - width - gap_px}
-        row = next((row for row in (place.row, *range(rows)) if row not in taken), place.row)
-        place = places[index] = Place(row, width, before=True)
-        for at in reversed([at for at in range(index) if places[at].row == place.row]):
-            room = 0.0 if places[at].before else x - width - gap_px - marks[at][0]
-            if room < places[at].width_px:
-                places[at] = Place(place.row, room if room >= least_px else 0.0)
+        rooms = dict.fromkeys((place.row, *range(rows)), width)
+        for at in range(index):
+            rooms[places[at].row] = min(rooms[places[at].row], x - marks[at][0] - gap_px)
+        row = max(rooms, key=lambda row: rooms[row])
+        width = rooms[row] if rooms[row] >= least_px else 0.0
+        places[index] = Place(row, width, before=True)
+        for at in [at for at in range(index) if places[at].row == row and not places[at].before]:
+            left = x - width - gap_px - marks[at][0]
+            if left < places[at].width_px:
+                places[at] = Place(row, left if left >= least_px else 0.0)
     return places

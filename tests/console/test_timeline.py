@@ -118,7 +118,7 @@ def test_a_word_that_would_reach_beyond_the_end_of_the_call_stands_before_its_sh
     crowded = placed([(200, 60), (290, 50)], rows=1, gap_px=10, least_px=20, end_px=300)
     assert [(place.before, place.width_px) for place in crowded] == [(False, 30), (True, 50)]
     both = placed([(0, 40), (270, 50), (290, 50)], rows=1, gap_px=10, least_px=20, end_px=300)
-    assert [place.width_px for place in both] == [40, 0, 50]
+    assert [place.width_px for place in both] == [40, 50, 0]
     apart = placed([(0, 40), (270, 20), (290, 50)], rows=2, gap_px=10, least_px=20, end_px=300)
     assert [(place.row, place.before, place.width_px) for place in apart] == [
         (0, False, 40),
@@ -131,7 +131,9 @@ marks = st.lists(st.tuples(st.integers(0, 2000), st.integers(10, 200)), max_size
 
 
 @given(marks, st.integers(1, 3), st.sampled_from([float("inf"), 2000, 900]))
-def test_no_two_words_ever_touch(marks: list[tuple[float, float]], rows: int, end_px: float) -> None:
+def test_no_word_ever_touches_another_or_covers_a_shape(
+    marks: list[tuple[float, float]], rows: int, end_px: float
+) -> None:
     places = placed(marks, rows, gap_px=8, least_px=20, end_px=end_px)
     for row in range(rows):
         told = [
@@ -140,3 +142,5 @@ def test_no_two_words_ever_touch(marks: list[tuple[float, float]], rows: int, en
             if place.row == row and place.width_px
         ]
         assert all(end <= start for (_, end), (start, _) in pairwise(told))
+        at = [x for (x, _), place in zip(marks, places, strict=True) if place.row == row]
+        assert not [(x, span) for x in at for span in told if span[0] < x < span[1]]
