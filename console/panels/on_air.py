@@ -6,6 +6,7 @@ from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from bridge.control import Phase
 from console import sound_states, theme
 from console.actions import BY_NAME
 from console.desk import Desk
@@ -77,9 +78,6 @@ class OnAirPanel(QFrame):
         self._caller = _together(_dim(self.tr("Caller")), self.caller_level)
         self._line = _together(_dim(self.tr("Line")), self.line_level)
         self.idle.setProperty("role", "dim")
-        keys = {name: key_words(BY_NAME[name].key) for name in ("take_over", "listen")}
-        words = self.tr("Your microphone is off. {take_over} takes the selected call over, {listen} listens to it.")
-        self.idle.setText(words.format(**keys))
         self.idle.setMinimumHeight(self.sign.sizeHint().height())
         flow = FlowLayout(theme.px(10))
         flow.addWidget(self.idle)
@@ -103,6 +101,7 @@ class OnAirPanel(QFrame):
         for widget in (*(() if floor else self._speaking), *(() if listens else self._listening)):
             widget.hide()
         self.idle.setVisible(not floor and not listens and not self._on_air.queue)
+        self.idle.setText(self._idle_words())
         if floor:
             self._refresh_speaking(floor)
         if listens:
@@ -155,6 +154,14 @@ class OnAirPanel(QFrame):
         if sign != self._told:
             self._told = sign
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, f"{sign}. {words}"))
+
+    def _idle_words(self) -> str:
+        view = self._desk.view
+        if self._desk.link.lost or view is None or view.phase is Phase.ENDED:
+            return self.tr("Your microphone is off.")
+        keys = {name: key_words(BY_NAME[name].key) for name in ("take_over", "listen")}
+        words = self.tr("Your microphone is off. {take_over} takes the selected call over, {listen} listens to it.")
+        return words.format(**keys)
 
     def _state(self, floor: str) -> tuple[str, Shape, str]:
         """The sign's words and shape, and the sentence beside it."""

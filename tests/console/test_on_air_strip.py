@@ -93,6 +93,16 @@ def test_on_air_is_unmistakable_in_words_shape_title_and_icon(play: Play) -> Non
     play(scene, before=one_call)
 
 
+def test_keys_are_named_only_where_they_lead_to_something(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        idle = app.window.on_air.idle
+        await shown(app, lambda: idle.text().endswith("T takes the selected call over, L listens to it."))
+        bridge.put_call(ended_call("c1"))
+        await shown(app, lambda: idle.text() == "Your microphone is off.")
+
+    play(scene, before=one_call)
+
+
 def test_the_level_of_the_open_microphone_is_live(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         await taken(app)
