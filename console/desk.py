@@ -56,6 +56,9 @@ class Desk(QObject):
         self.store = store
         self.link = link
         self.selected = ""
+        self.is_writing = False
+        """Whether somebody writes for the selected call: only they may then select another."""
+
         self._pending: dict[int, Pending] = {}
         self._last_pending = 0
         link.call_changed.connect(self._on_call_changed)
@@ -115,6 +118,10 @@ class Desk(QObject):
         if not self.link.lost:
             self.link.send(control.Watch, call_id=call_id)
         self.selection_changed.emit(call_id)
+
+    def set_writing(self, is_writing: bool) -> None:
+        """Somebody writes for the selected call, or no longer."""
+        self.is_writing = is_writing
 
     def step(self, by: int) -> None:
         """Select the call that many places further down the list; stops at its ends."""

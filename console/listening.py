@@ -1,7 +1,7 @@
 """Listening in: which call comes out of the loudspeaker, and which ones wait for it.
 
 One call at a time. Leaving it stops it, unless this window has its floor; when it ends, the next
-of the queue is selected and listened to.
+of the queue is listened to, and selected unless somebody writes.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Listening(QObject):
             if call_id == self.to:
                 following = next(filter(self._is_up, self.queue), "")
                 self._listen(following)
-                if following:
+                if following and not self._desk.is_writing:
                     self._desk.select(following)
             self.changed.emit()
 

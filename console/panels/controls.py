@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent, QResizeEvent
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFocusEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bridge.control import MAX_TEXT_CHARS, CallView, Phase, Verb
@@ -37,17 +37,39 @@ NOTE = "note"
 
 @dataclass
 class Draft:
-    """What was being written for one call."""
+    """What was being written for one call; note: for the hand-back, as long as this console has its floor."""
 
     mode: str = "whisper"
     text: str = ""
+    note: str = ""
 
 
 class TextLine(OwnKeysLine):
-    """Where the operator writes. sent(cut_in): Return, with Shift or without; left(): Esc."""
+    """Where the operator writes. sent(cut_in): Return, with Shift or without; left(): Esc.
+
+    writing(is_writing): there are words in it, and it has the focus.
+    """
 
     sent = Signal(bool)
     left = Signal()
+    writing = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.textChanged.connect(self._tell)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Words may stand in it already."""
+        super().focusInEvent(event)
+        self._tell()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """The words stay."""
+        super().focusOutEvent(event)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.writing.emit(self.hasFocus() and bool(self.text()))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Return sends, Esc leaves; Shift+Esc is the desk's."""
@@ -90,6 +112,7 @@ class ControlsPanel(QFrame):
         self.buttons: dict[str, KeyButton] = {}
         self.status = QLabel()
         self._build()
+        self.line.writing.connect(desk.set_writing)
         desk.pending_changed.connect(self.refresh)
         desk.refused.connect(self._on_refused)
         desk.done.connect(self._on_done)
@@ -193,8 +216,9 @@ class ControlsPanel(QFrame):
     def _choose(self, mode: str) -> None:
         if mode == NOTE and self._mode != NOTE:
             self._keep_draft()
-            self.line.clear()
+            self.line.setText(self._draft().note)
         elif mode != NOTE and self._mode == NOTE:
+            self._keep_draft()
             self.line.setText(self._draft().text)
         self._mode = mode
         shown = {
@@ -214,6 +238,7 @@ class ControlsPanel(QFrame):
         text = self.line.text().strip()
         if self._mode == NOTE:
             self._choose(self._draft().mode)
+            self._draft().note = ""
             self._desk.do("take_over", text=text)
             self._leave_line()
             return
@@ -248,7 +273,9 @@ class ControlsPanel(QFrame):
         return self._drafts.setdefault(self._call_id, Draft())
 
     def _keep_draft(self) -> None:
-        if self._mode != NOTE:
+        if self._mode == NOTE:
+            self._draft().note = self.line.text()
+        else:
             self._draft().text = self.line.text()
 
     def _on_done(self, call_id: str, verb: str, text: str) -> None:
@@ -256,7 +283,9 @@ class ControlsPanel(QFrame):
             self._unsay()
 
     def _on_refused(self, call_id: str, verb: str, reason: str, text: str) -> None:
-        if text and verb not in (Verb.HAND_BACK, Verb.KEYS, Verb.SWAP):
+        if text and verb == Verb.HAND_BACK:
+            self._drafts.setdefault(call_id, Draft()).note = text
+        elif text and verb not in (Verb.KEYS, Verb.SWAP):
             # The words come back to the call they were for, unless others have been begun since.
             if call_id == self._call_id and self._mode != NOTE:
                 if not self.line.text():
@@ -293,8 +322,10 @@ class ControlsPanel(QFrame):
         desk, view = self._desk, self._desk.view
         ending = view is not None and view.phase is Phase.ENDING
         self._watch_swap(view)
-        if self._mode == NOTE and not desk.has_floor():
-            self._choose(self._draft().mode)
+        if self._call_id == desk.selected and not desk.has_floor():
+            if self._mode == NOTE:
+                self._choose(self._draft().mode)
+            self._draft().note = ""
         for action in BUTTONS:
             button = self.buttons[action.name]
             now = self.face(action)

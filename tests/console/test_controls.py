@@ -255,6 +255,54 @@ def test_a_refusal_stands_beside_the_buttons_and_the_words_come_back(play: Play)
     play(scene, before=one_call)
 
 
+def test_a_note_is_kept_with_its_call_until_the_floor_is_given_back(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        line = app.window.controls.line
+        bridge.put_call(taken_call("c1", app.link.me))
+        await shown(app, app.desk.has_floor)
+        press(app, Key.Key_T)
+        QTest.keyClicks(line, "Refund agreed.")
+        press(app, Key.Key_Escape)
+        assert line.text() == ""
+        press(app, Key.Key_T)
+        app.desk.select("c2")
+        assert line.text() == ""
+        app.desk.select("c1")
+        press(app, Key.Key_T, CTRL)
+        assert line.text() == "Refund agreed."
+        bridge.refuses[control.HandBack] = "There is no AI to hand back to."
+        press(app, Key.Key_Return)
+        await until(lambda: "no AI to hand back to" in app.window.controls.status.text(), app.desk.refused)
+        press(app, Key.Key_T)
+        assert line.text() == "Refund agreed."
+        bridge.put_call(live_call("c1"))
+        await shown(app, lambda: not line.text())
+        bridge.put_call(taken_call("c1", app.link.me))
+        await shown(app, app.desk.has_floor)
+        press(app, Key.Key_T, CTRL)
+        assert line.text() == ""
+
+    play(scene, before=two_calls)
+
+
+def test_who_writes_is_not_taken_to_another_call_when_the_next_is_listened_to(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        app.desk.select("c2")
+        app.on_air.toggle_queue()
+        app.desk.select("c1")
+        app.on_air.toggle_listen()
+        press(app, Key.Key_W)
+        QTest.keyClicks(app.window.controls.line, "Offer a refu")
+        bridge.put_call(ended_call("c1"))
+        await until(lambda: app.on_air.listening_to == "c2", app.on_air.changed)
+        assert app.desk.selected == "c1"
+        assert app.window.controls.line.text() == "Offer a refu"
+
+    play(scene, before=two_calls)
+
+
 @pytest.mark.parametrize(("width", "font_scale"), [(1440, 1.0), (1100, 1.0), (1100, 2.0)])
 def test_a_refusal_can_be_read_whatever_room_there_is(
     play: Play, qapp: QApplication, width: int, font_scale: float
