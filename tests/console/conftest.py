@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -101,6 +102,8 @@ def play(in_qt: Run[None], qapp: QApplication, home: Path) -> Callable[..., None
             assert "an error of the console's own" not in app.crash.log_path.read_text()
 
         in_qt(act())
+        # A window is full of cycles; collected later, in the thread of another test's wire, its timers would die there.
+        gc.collect()
 
     return run
 
