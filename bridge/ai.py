@@ -85,7 +85,14 @@ class AI:
 
     def let_go(self) -> None:
         """The lost turn is not noticed by anybody any more."""
+        self.nobody_writes()
         self._again = ""
+
+    def nobody_writes(self) -> None:
+        """There is no engine that could write down the lost turn."""
+        if self._again:
+            picture = self._live.picture
+            picture.lines(picture.transcript.words_failed(Party.CALLER, self._again, round(self._live.now_ms())))
 
     def engine_left(self) -> bool:
         """The engine is gone in the middle of whatever it did. Returns whether the caller is owed an answer.
@@ -109,7 +116,6 @@ class AI:
         self._saying.ai_paused()
         if lost := self._caller_turn or self._unwritten:
             self._again = lost
-            picture.lines(transcript.words_failed(Party.CALLER, lost, now_ms))
         self._caller_turn = self._unwritten = ""
         picture.caller_speaking = False
         return owed and not self._again
@@ -258,6 +264,8 @@ class AI:
             case engines.CallerStarted() | engines.CallerStopped() if live.call.private:
                 pass
             case engines.CallerStarted(item_id=item_id, at_ms=at_ms):
+                if self._again:
+                    picture.lines(transcript.taken_up(self._again, item_id))
                 self._caller_turn, self._caller_began_ms, self._again = item_id, at_ms, ""
                 picture.caller_speaking = True
                 picture.wait_ends()

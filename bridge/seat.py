@@ -449,6 +449,7 @@ class Seat:
         """Nobody goes on but a person."""
         live = self._live
         self._spent_ms = None
+        self._ai.nobody_writes()
         if live.call.holder:
             live.picture.need("engine", "the AI is gone; you have the floor")
         live.apply(calls.EngineGone(why))

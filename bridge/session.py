@@ -265,6 +265,7 @@ class Session:
             self._caller.enter_keys,
             self._caller.take_frames,
             self._hang_up_ear,
+            self._ai.let_go,
             self.picture.finish,
             self._keep_tools,
         ):

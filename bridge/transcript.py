@@ -75,6 +75,7 @@ class Transcript:
         self.call_id = call_id
         self._turns: dict[str, _Turn] = {}
         self._says: dict[str, str] = {}
+        self._taken_up: dict[str, str] = {}
         self._order = 0
 
     def next_order(self) -> int:
@@ -115,39 +116,49 @@ class Transcript:
 
     def began(self, speaker: Party, item_id: str, at_ms: int) -> list[str]:
         """A person began to speak."""
-        if item_id in self._turns:
+        if self._taken_up.get(item_id, item_id) in self._turns:
             return []
         self._add(item_id, speaker, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
         return [item_id]
 
     def ended(self, item_id: str, at_ms: int) -> list[str]:
         """They fell silent."""
-        turn = self._turns.get(item_id)
+        turn = self._turns.get(self._taken_up.get(item_id, item_id))
         if turn is None:
             return []
         turn.end_ms = at_ms
-        return [item_id]
+        return [turn.turn_id]
 
     def words(self, speaker: Party, item_id: str, text: str, final: bool, at_ms: int) -> list[str]:
         """All the words of a person's turn known so far. ``at_ms`` places a turn never announced.
 
         A turn whose final text is empty (a cough) is a line without words, not a lost one.
         """
-        turn = self._turns.get(item_id)
+        turn = self._turns.get(self._taken_up.get(item_id, item_id))
         if turn is None:
             turn = self._add(item_id, speaker, TurnKind.SPEECH, TurnState.INTERIM, at_ms)
         turn.text = text
         if final:
             turn.state = TurnState.FINAL
             turn.remark = "" if text.strip() else "no words"
-        return [item_id]
+        return [turn.turn_id]
 
     def words_failed(self, speaker: Party, item_id: str, at_ms: int) -> list[str]:
         """A person's turn will never have its words."""
-        text = self._turns[item_id].text if item_id in self._turns else ""
-        changed = self.words(speaker, item_id, text, True, at_ms)
-        self._turns[item_id].remark = "not transcribed"
+        turn_id = self._taken_up.get(item_id, item_id)
+        text = self._turns[turn_id].text if turn_id in self._turns else ""
+        changed = self.words(speaker, turn_id, text, True, at_ms)
+        self._turns[turn_id].remark = "not transcribed"
         return changed
+
+    def taken_up(self, former: str, item_id: str) -> list[str]:
+        """``item_id`` is a turn that began as ``former``, heard again by another: its words go to the same line."""
+        turn = self._turns.get(self._taken_up.get(former, former))
+        if turn is None or item_id in self._turns:
+            return []
+        self._taken_up[item_id] = turn.turn_id
+        turn.state, turn.remark = TurnState.INTERIM, ""
+        return [turn.turn_id]
 
     # ── the AI ──
 

@@ -59,6 +59,27 @@ def test_a_failed_transcription_says_so_and_keeps_what_there_was() -> None:
     assert lines.view("u2").remark == "not transcribed"
 
 
+def test_a_turn_that_another_engine_hears_again_stays_one_line() -> None:
+    lines = new()
+    lines.began(Party.CALLER, "u1", 100)
+    lines.words(Party.CALLER, "u1", "half a", False, 200)
+    lines.words_failed(Party.CALLER, "u1", 300)
+    assert lines.taken_up("u1", "v1") == ["u1"]
+    assert (lines.view("u1").state, lines.view("u1").remark) == (TurnState.INTERIM, "")
+    assert lines.began(Party.CALLER, "v1", 120) == []
+    assert lines.taken_up("v1", "w1") == ["u1"] and lines.ended("w1", 900) == ["u1"]
+    assert lines.words(Party.CALLER, "w1", "half a turn", True, 1000) == ["u1"]
+    view = lines.view("u1")
+    assert (texts(lines), view.start_ms, view.end_ms, view.remark) == (["half a turn"], 100, 900, "")
+    assert lines.words_failed(Party.CALLER, "w1", 1100) == ["u1"]
+
+
+def test_a_turn_that_nobody_knows_is_not_taken_up() -> None:
+    lines = new()
+    assert lines.taken_up("u1", "v1") == []
+    assert lines.began(Party.CALLER, "v1", 120) == ["v1"]
+
+
 def test_words_are_heard_in_step_with_their_audio_and_to_the_end_of_a_word() -> None:
     lines = new()
     lines.reply_words("a1", "one two ", 0)

@@ -14,7 +14,7 @@ from bridge import control, filler
 from bridge import live as live_call
 from bridge.audio import FRAME_BYTES
 from bridge.call import EngineGone
-from bridge.control import Floor, HealthPart, MarkerKind, Party, Phase, TurnState, Verb
+from bridge.control import Floor, HealthPart, MarkerKind, Party, Phase, TurnState, TurnView, Verb
 from bridge.engines import Destination, HandedOn, Used
 from bridge.line import HOLD
 from bridge.profiles import PinGate
@@ -67,6 +67,11 @@ async def greeted(desk: Desk) -> None:
     await desk.until(lambda store: any(turn.state is TurnState.FINAL for turn in desk.call().turns.values()))
 
 
+def callers(desk: Desk) -> list[TurnView]:
+    """What the caller said, as it is written down."""
+    return [turn for turn in desk.call().turns.values() if turn.speaker is Party.CALLER]
+
+
 def greetings(desk: Desk) -> int:
     return sum("you have reached" in text for text in desk.texts())
 
@@ -94,8 +99,8 @@ async def test_a_turn_in_which_the_ai_is_lost_is_heard_by_its_successor(house: H
         await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
-        caller = [turn for turn in desk.call().turns.values() if turn.speaker is Party.CALLER]
-        assert caller[0].remark == "not transcribed"
+        await desk.until(lambda store: all(turn.state is TurnState.FINAL for turn in callers(desk)))
+        assert [(bool(turn.text), turn.remark) for turn in callers(desk)] == [(True, "")]
 
 
 async def test_an_ai_lost_in_the_middle_of_its_answer_goes_on(house: House) -> None:
@@ -130,6 +135,7 @@ async def test_a_successor_that_hears_nothing_of_the_lost_turn_asks_for_it(
         await former.leave(1011, "the AI fell over")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
         assert any("say it again" in str(message) for message in house.ai.received)
+        await desk.until(lambda store: [turn.remark for turn in callers(desk)] == ["not transcribed"])
 
 
 async def test_an_answer_that_stops_in_the_middle_is_no_silence(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +162,18 @@ async def test_where_no_engine_is_left_operators_are_rung_and_the_caller_waits_o
         await heard(line, heard_ms + 1500)
         assert await desk.do(control.TakeOver, call_id=view.call_id) == ""
         assert desk.call().view.floor_holder == "Ann" and not desk.call().view.needs
+        house.model.faults = Faults()
+
+
+async def test_a_turn_that_no_engine_is_left_to_hear_is_said_to_be_lost(house: House) -> None:
+    async with call(house) as (desk, line):
+        await greeted(desk)
+        line.say(clip(0).audio[: 50 * FRAME_BYTES])
+        await desk.until(lambda store: desk.call().view.activity == "Caller speaking")
+        house.model.faults = Faults(refuse_status=401)
+        await house.ai.leave(1011, "the AI fell over")
+        await desk.until(lambda store: desk.call().view.floor is Floor.HOLD)
+        assert [turn.remark for turn in callers(desk)] == ["not transcribed"]
         house.model.faults = Faults()
 
 
@@ -380,6 +398,8 @@ async def test_a_swap_in_the_middle_of_the_callers_turn_lets_the_successor_hear_
         house.bridge.switchboard.sessions[call_id]._seat.swap("openai")
         await house.model.until(lambda: house.ai is not former and bool(house.ai.said))
         assert heard.audio.count(opening(clip(0).audio)) == 2
+        await desk.until(lambda store: all(turn.state is TurnState.FINAL for turn in callers(desk)))
+        assert [(bool(turn.text), turn.remark) for turn in callers(desk)] == [(True, "")]
         line.hang_up()
         await settled(house, desk, line)
 
