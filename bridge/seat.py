@@ -359,7 +359,7 @@ class Seat:
         live.engine = sitter.engine
         live.engine_takes_keys = sitter.takes_keys
         live.keys_masked = sitter.name == PIN
-        live.picture.engine = sitter.name
+        live.picture.engine = live.picture.transcript.engine = sitter.name
         if memory := remembered(live.picture.transcript.views(), live.picture.tools.values()):
             sitter.engine.recall(memory)
         if live.call.phase is Phase.LIVE and live.call.floor is not Floor.AI:

@@ -35,6 +35,7 @@ class _Turn:
     complete: bool = False
     cut_by: Party = Party.NOBODY
     remark: str = ""
+    engine: str = ""
 
     @property
     def is_played(self) -> bool:
@@ -69,10 +70,11 @@ def spoken_words(text: str) -> list[str]:
 
 
 class Transcript:
-    """The lines of one call."""
+    """The lines of one call. engine: the one that has it, whose words the AI's new lines are."""
 
     def __init__(self, call_id: str) -> None:
         self.call_id = call_id
+        self.engine = ""
         self._turns: dict[str, _Turn] = {}
         self._says: dict[str, str] = {}
         self._taken_up: dict[str, str] = {}
@@ -105,6 +107,7 @@ class Transcript:
             heard_ms=round(turn.heard_ms),
             cut_by=turn.cut_by,
             remark=turn.remark,
+            engine=turn.engine,
         )
 
     def views(self) -> list[TurnView]:
@@ -171,6 +174,7 @@ class Transcript:
         turn = self._turns.get(self._says.get(item_id, item_id))
         if turn is None:
             turn = self._add(item_id, Party.AI, TurnKind.SPEECH, TurnState.SPEAKING, at_ms)
+            turn.engine = self.engine
         return turn
 
     def reply_words(self, item_id: str, delta: str, at_ms: int) -> list[str]:

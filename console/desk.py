@@ -103,6 +103,11 @@ class Desk(QObject):
         number = spaced(call.view.number) if call is not None else ""
         return number or (self.tr("The caller") if begins else self.tr("the caller"))
 
+    def engine(self, call_id: str) -> str:
+        """The engine that has a call, "" for none."""
+        call = self.store.calls.get(call_id)
+        return call.view.engine if call is not None else ""
+
     def has_floor(self) -> bool:
         """Whether this console holds the selected call's floor."""
         view = self.view

@@ -20,6 +20,7 @@ _NUMBER = re.compile(r"\+\d{7,15}\b")
 
 PIN = "pin"
 KEYPAD = "keypad"
+WITHOUT_AI = (PIN, KEYPAD)
 ENGINES = {
     "openai": "OpenAI Realtime",
     "cascade": "Cascade",
@@ -59,6 +60,16 @@ def engine_word(engine: str) -> str:
 def vendor_word(vendor: str, step: str = "") -> str:
     """What to call whoever takes time and money; the whole answer is an engine's, its steps are vendors'."""
     return engine_word(vendor) if step == "answer" else VENDORS.get(vendor, vendor)
+
+
+def speaker_word(engine: str) -> str:
+    """What to call the voice of an engine: a menu's own name, for it is no AI."""
+    return VENDORS[engine] if engine in WITHOUT_AI else "AI"
+
+
+def silent_word(engine: str) -> str:
+    """The same inside a sentence, of whoever is silent while a person speaks."""
+    return "the keypad menu" if engine in WITHOUT_AI else "the AI"
 
 
 def money(usd: float) -> str:

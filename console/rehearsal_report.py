@@ -10,7 +10,7 @@ from console import names
 from console.store import Call, Store
 from console.timeline import clock_text
 
-SPEAKERS = {Party.CALLER: "Caller", Party.AI: "AI", Party.OPERATOR: "Operator", Party.NOBODY: "Note"}
+SPEAKERS = {Party.CALLER: "Caller", Party.OPERATOR: "Operator", Party.NOBODY: "Note"}
 KINDS = {TurnKind.WHISPER: "whispers", TurnKind.ASK: "asks", TurnKind.SAY: "has said", TurnKind.NOTE: "note"}
 SETTLED_TOOLS = (ToolState.DONE, ToolState.FAILED, ToolState.DENIED, ToolState.EXPIRED)
 
@@ -92,7 +92,7 @@ class Report:
     def _tell_turn(self, call: Call, turn: TurnView, ended: bool) -> bool:
         if turn.state in (TurnState.INTERIM, TurnState.SPEAKING) and not ended:
             return False
-        who = SPEAKERS[turn.speaker]
+        who = names.speaker_word(turn.engine) if turn.speaker is Party.AI else SPEAKERS[turn.speaker]
         if turn.kind is TurnKind.SPEECH:
             self._print(call, turn.start_ms, who, turn_words(turn))
         else:

@@ -13,7 +13,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from bridge.control import Party, ToolState, ToolView, TurnKind, TurnState, TurnView
-from console.names import YOU, told
+from console.names import YOU, speaker_word, told
 from console.timeline import clock_text, span_text
 
 MASK = "••••"
@@ -157,6 +157,8 @@ def turn_entry(turn: TurnView, operator: str = YOU, ours: str = "") -> Entry:
     who, role = _SPOKEN_BY[turn.speaker]
     if turn.speaker is Party.OPERATOR:
         who = operator
+    elif turn.speaker is Party.AI:
+        who = speaker_word(turn.engine)
     pill, pill_role = _pill(turn, operator)
     match turn.kind:
         case TurnKind.WHISPER | TurnKind.ASK:

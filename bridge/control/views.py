@@ -145,7 +145,8 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     Lines are ordered by (start_ms, order), never by arrival. Of ``text`` the first
     ``heard_chars`` characters reached the caller; while SPEAKING the rest is still to come,
     when CUT the rest never did. ``heard_ms`` of audio were heard. ``cut_by`` is NOBODY unless
-    CUT. ``remark`` is a short word beside the line ("not word for word").
+    CUT. ``remark`` is a short word beside the line ("not word for word"). ``engine``: which one
+    spoke, "" for people.
     """
 
     call_id: str
@@ -161,6 +162,7 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     heard_ms: int = 0
     cut_by: Party = Party.NOBODY
     remark: str = ""
+    engine: str = ""
 
 
 class ToolState(StrEnum):

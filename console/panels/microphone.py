@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from console import sound_states, theme
 from console.desk import Desk
 from console.link import monotonic_ms
+from console.names import silent_word
 from console.on_air import PATIENCE_S, OnAir
 from console.sound import Sound
 from console.widgets.flow_layout import FlowLayout
@@ -77,9 +78,10 @@ class MicrophoneBanner(QFrame):
         if trouble is not None:
             self.sign.set(sound_states.translated(trouble.title), Shape.TRIANGLE)
             happened = sound_states.translated(trouble.happened)
-            words = self.tr("{happened} {who} hears silence, and the AI is silent too. Choose what to do:")
-            who = self._desk.caller(self._on_air.has_floor_of, begins=True)
-            self.words.setText(words.format(happened=happened, who=who))
+            words = self.tr("{happened} {who} hears silence, and {ai} is silent too. Choose what to do:")
+            floor = self._on_air.has_floor_of
+            who, ai = self._desk.caller(floor, begins=True), silent_word(self._desk.engine(floor))
+            self.words.setText(words.format(happened=happened, who=who, ai=ai))
         other = self._on_air.other_input
         if other is not None:
             self.use.set_face(self.tr("Use {name}").format(name=other.name))

@@ -11,6 +11,7 @@ from console import sound_states, theme
 from console.actions import BY_NAME
 from console.desk import Desk
 from console.link import monotonic_ms
+from console.names import WITHOUT_AI, silent_word, speaker_word
 from console.on_air import OnAir, TalkMode
 from console.sound import MicState, Sound
 from console.widgets.flow_layout import FlowLayout
@@ -137,8 +138,9 @@ class OnAirPanel(QFrame):
         self.microphone.setText(device.name if device is not None and live else "")
         self._device.setVisible(live)
         silent_ms, voice_ms = self._on_air.timing
-        told = self.tr("AI silent after {silent} · your voice after {voice}")
-        self.timing.say(told.format(silent=_ms(silent_ms), voice=_ms(voice_ms)))
+        told = self.tr("{ai} silent after {silent} · your voice after {voice}")
+        ai = speaker_word(self._desk.engine(floor))
+        self.timing.say(told.format(ai=ai, silent=_ms(silent_ms), voice=_ms(voice_ms)))
         action = BY_NAME["mute_microphone"]
         look = action.other if self._on_air.muted and action.other is not None else action.look
         self.mute.set_face(
@@ -167,30 +169,35 @@ class OnAirPanel(QFrame):
         """The sign's words and shape, and the sentence beside it."""
         on_air, mic = self._on_air, self._sound.mic
         caller, key = self._desk.caller(floor), key_words(BY_NAME["mute_microphone"].key)
+        engine = self._desk.engine(floor)
         # Most sentences begin with it.
         who = self._desk.caller(floor, begins=True)
         if mic in sound_states.MICROPHONE:
             title = sound_states.translated(sound_states.MICROPHONE[mic].title)
-            return title, Shape.TRIANGLE, self.tr("{who} hears nothing from you, and the AI is silent.").format(who=who)
+            words = self.tr("{who} hears nothing from you, and {ai} is silent.")
+            return title, Shape.TRIANGLE, words.format(who=who, ai=silent_word(engine))
         if mic is MicState.OPENING:
             words = self.tr("{who} hears nothing from you until your microphone is open.")
             return self.tr("Opening the microphone…"), Shape.RING, words.format(who=who)
         if on_air.on_air:
             call = self._desk.store.calls.get(floor)
             if call is not None and call.view.private:
-                words = self.tr("{who} hears you, the AI does not. Nothing is kept.")
-            elif call is not None and not call.view.engine:
+                words = self.tr("{who} hears you, {ai} does not. Nothing is kept.")
+            elif call is not None and not engine:
                 words = self.tr("{who} hears you. There is no AI on this call any more.")
+            elif engine in WITHOUT_AI:
+                words = self.tr("{who} hears you. The keypad menu waits.")
             else:
                 words = self.tr("{who} hears you. The AI only listens.")
-            return self.tr("ON AIR"), Shape.DISC, words.format(who=who)
+            return self.tr("ON AIR"), Shape.DISC, words.format(who=who, ai=silent_word(engine))
         if mic is MicState.OFF:
             words = self.tr("You have the floor of {who}, and your microphone is closed. Press {key} to speak.")
             return self.tr("Microphone closed"), Shape.CROSSED, words.format(who=caller, key=key)
         if on_air.mode is TalkMode.PUSH:
             held = key_words(BY_NAME["take_over"].key)
-            words = self.tr("{who} hears nothing from you while the key is up. The AI is silent.")
-            return self.tr("Hold {key} to speak").format(key=held), Shape.RING, words.format(who=who)
+            words = self.tr("{who} hears nothing from you while the key is up, and {ai} is silent.")
+            words = words.format(who=who, ai=silent_word(engine))
+            return self.tr("Hold {key} to speak").format(key=held), Shape.RING, words
         if self._is_talking:
             words = self.tr("You speak, and {who} does not hear it. Press {key} to unmute.").format(who=caller, key=key)
         else:

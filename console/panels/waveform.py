@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from bridge.control import COLUMN_MS, Floor, MarkerView, Phase
 from console import peaks, theme, timeline
-from console.names import operator_word
+from console.names import operator_word, speaker_word
 from console.peaks import Voice
 from console.store import Call, Store
 from console.theme import px
@@ -229,6 +229,9 @@ class WaveformPanel(QWidget):
         """Whose the lower lane is now."""
         if self._call is None:
             return Voice.AI
+        if self._ended:
+            # Nobody holds it any more.
+            return Voice.AI
         if self._call.view.floor is Floor.OPERATOR:
             return Voice.OPERATOR
         return peaks.last_voice(self._call.voice[-RECENT_COLUMNS:]) or Voice.AI
@@ -264,24 +267,32 @@ class WaveformPanel(QWidget):
         painter.end()
 
     def _paint_names(self, painter: QPainter, strip: QRectF) -> None:
-        colours, call = theme.current(), self._call
-        assert call is not None
-        lower, role = {
-            Voice.OPERATOR: (self._operator_name, "operator"),
-        }.get(self._resting, (self.tr("AI"), "ai"))
-        if call.view.floor is Floor.HOLD and not self._ended:
-            lower, role = self.tr("On hold"), "dim"
-        elif call.view.ai_muted and role == "ai" and not self._ended:
-            lower = self.tr("AI muted")
+        colours = theme.current()
+        lower, role = self.lower_name
         painter.setFont(theme.font(12, 600))
         for word, name, top in ((self.tr("Caller"), "caller", 0.0), (lower, role, strip.height() / 2)):
             painter.setPen(colours.role(name))
             box = QRectF(px(20), strip.top() + top, strip.left() - px(24), strip.height() / 2)
-            text = painter.fontMetrics().elidedText(word, Qt.TextElideMode.ElideRight, int(box.width()))
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
+            flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap
+            if not box.contains(painter.boundingRect(box, int(flags), word)):
+                word = painter.fontMetrics().elidedText(word, Qt.TextElideMode.ElideRight, int(box.width()))
+            painter.drawText(box, int(flags), word)
         painter.setFont(theme.font(11, tabular=True))
         painter.setPen(colours.dim)
         painter.drawText(QPointF(px(20), self.height() - px(9)), self._zoom_word)
+
+    @property
+    def lower_name(self) -> tuple[str, str]:
+        """What the lower lane is called, and its colour role."""
+        assert self._call is not None
+        view = self._call.view
+        if view.floor is Floor.HOLD and not self._ended:
+            return self.tr("On hold"), "dim"
+        if self._resting is Voice.OPERATOR:
+            return self._operator_name, "operator"
+        if view.ai_muted and not self._ended:
+            return self.tr("AI muted"), "ai"
+        return speaker_word(view.engine), "ai"
 
     @property
     def _operator_name(self) -> str:

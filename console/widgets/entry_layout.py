@@ -56,7 +56,7 @@ class Look:
         In a narrow one the words stand under time and party, not beside them.
         """
         stacked = width < px(NARROW_PX)
-        body_x = px(20) if stacked else px(146)
+        body_x = px(20) if stacked else px(160)
         return cls(
             theme=theme.current(),
             stacked=stacked,

@@ -80,6 +80,21 @@ def test_a_turn_that_nobody_knows_is_not_taken_up() -> None:
     assert lines.began(Party.CALLER, "v1", 120) == ["v1"]
 
 
+def test_the_ais_lines_name_the_engine_that_spoke_them() -> None:
+    lines = new()
+    lines.engine = "cascade"
+    lines.reply_words("a1", "One moment.", 0)
+    lines.engine = "keypad"
+    lines.reply_words("a1", " Please.", 0)
+    lines.reply_words("a2", "Press 1.", 10)
+    lines.began(Party.CALLER, "u1", 20)
+    assert [(view.text, view.engine) for view in lines.views()] == [
+        ("One moment. Please.", "cascade"),
+        ("Press 1.", "keypad"),
+        ("", ""),
+    ]
+
+
 def test_words_are_heard_in_step_with_their_audio_and_to_the_end_of_a_word() -> None:
     lines = new()
     lines.reply_words("a1", "one two ", 0)

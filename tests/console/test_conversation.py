@@ -198,7 +198,7 @@ def test_words_that_are_heard_come_to_full_colour(panel: ConversationPanel, stor
 
 def test_marked_by_mouse_and_copied_as_plain_text(panel: ConversationPanel, qtbot: QtBot) -> None:
     plain = picture(panel)
-    pull(panel, QPoint(146, 24), QPoint(800, 24))
+    pull(panel, QPoint(160, 24), QPoint(800, 24))
     assert picture(panel) != plain
     qtbot.keyClick(panel, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.clipboard().text() == "I was charged twice for the March order, and nobody called me back."
@@ -240,7 +240,7 @@ def test_a_double_click_marks_a_word_and_shift_adds_to_it(panel: ConversationPan
 def test_characters_beyond_the_basic_plane_are_marked_whole(panel: ConversationPanel, store: Store) -> None:
     say(store, 1, "so 😀 glad", start_ms=0)
     panel.refresh(CALL)
-    pull(panel, QPoint(146, 24), QPoint(800, 24))
+    pull(panel, QPoint(160, 24), QPoint(800, 24))
     assert panel.selected_text() == "so 😀 glad"
 
 

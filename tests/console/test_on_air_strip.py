@@ -153,6 +153,19 @@ def test_nothing_moves_when_the_microphone_opens_in_a_small_window(
     play(scene, before=one_call)
 
 
+def test_on_a_menus_call_nothing_is_told_of_an_ai(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await taken(app)
+        strip, view = app.window.on_air, app.store.calls["c1"].view
+        bridge.put_call(replace(view, engine="keypad"))
+        await shown(app, lambda: strip.words.text().endswith("hears you. The keypad menu waits."))
+        assert strip.timing.text().startswith("Keypad menu silent after")
+        bridge.put_call(replace(view, engine="keypad", private=True))
+        await shown(app, lambda: "the keypad menu does not" in strip.words.text())
+
+    play(scene, before=one_call)
+
+
 def test_the_clock_of_a_take_over_starts_with_key_or_button_going_down(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:

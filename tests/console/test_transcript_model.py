@@ -52,6 +52,11 @@ def test_the_ais_words_reach_full_colour_as_they_are_heard() -> None:
     assert inks(entry) == [("I can", Ink.PLAIN), (" see it", Ink.DIM)]
 
 
+@pytest.mark.parametrize(("engine", "who"), [("keypad", "Keypad menu"), ("pin", "PIN"), ("cascade", "AI"), ("", "AI")])
+def test_a_menus_words_are_no_ais(engine: str, who: str) -> None:
+    assert turn_entry(turn(Party.AI, "Press 1.", engine=engine)).who == who
+
+
 def test_words_that_were_cut_off_are_struck_out_with_the_reason() -> None:
     cut = turn(Party.AI, "I can see it", state=TurnState.CUT, heard_chars=5, heard_ms=1900, cut_by=Party.CALLER)
     entry = turn_entry(cut)

@@ -77,6 +77,20 @@ def test_it_shows_the_last_forty_seconds_a_little_behind(panel: WaveformPanel) -
     assert panel.moment_at(20) is None
 
 
+def test_the_lower_lane_is_called_after_who_speaks_there_now(panel: WaveformPanel, store: Store) -> None:
+    def called(**now: object) -> tuple[str, str]:
+        store.apply(CallChanged(call=billing_view(**now)))
+        panel.refresh(CALL)
+        return panel.lower_name
+
+    assert called() == ("AI", "ai")
+    assert called(engine="keypad") == ("Keypad menu", "ai")
+    assert called(ai_muted=True) == ("AI muted", "ai")
+    assert called(floor=Floor.HOLD) == ("On hold", "dim")
+    assert called(floor=Floor.OPERATOR) == ("You", "operator")
+    assert called(floor=Floor.OPERATOR, phase=Phase.ENDED) == ("AI", "ai")
+
+
 def test_each_lane_has_its_partys_colour_and_unheard_speech_is_a_ghost(panel: WaveformPanel) -> None:
     colours, image = theme.current(), picture(panel)
     caller, ai, cut = x_of(panel, 156_000), x_of(panel, 165_000), x_of(panel, 172_500)

@@ -254,6 +254,8 @@ async def test_a_menu_takes_over_in_the_middle_of_a_call_and_the_ai_can_come_bac
         house.model.faults = Faults(refuse_status=401)
         await house.ai.leave(1011, "the AI fell over")
         await desk.until(lambda store: any("cannot be reached" in text for text in desk.texts()))
+        spoken = [turn for turn in desk.call().turns.values() if turn.speaker is Party.AI]
+        assert [turn.engine for turn in spoken] == ["openai", "keypad"]
         house.model.faults = Faults()
         assert await desk.do(control.Swap, call_id=call_id, engine="openai") == ""
         await desk.until(lambda store: desk.call().view.engine == "openai")
