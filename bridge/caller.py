@@ -53,6 +53,7 @@ class Caller:
         self._keys_lately = 0
         self._keys = ""
         self._keys_from_ms = 0.0
+        self._keys_order = 0
         self._keys_taken = False
         self._keys_timer: asyncio.TimerHandle | None = None
 
@@ -135,7 +136,7 @@ class Caller:
         """The engine has it at once. Others are told of keys together: a card's number is known before it is shown."""
         live = self._live
         if not self._keys:
-            self._keys_from_ms = live.now_ms()
+            self._keys_from_ms, self._keys_order = live.now_ms(), live.picture.transcript.next_order()
         self._keys += keypad.MASK if live.keys_masked else key
         if live.engine is not None and not live.call.private:
             if live.engine_takes_keys:
@@ -163,7 +164,7 @@ class Caller:
         live = self._live
         shown = keypad.masked(keys, live.call.private)
         # When the first one was pressed: what an engine says to them comes after them, on paper too.
-        live.picture.keys(Party.CALLER, shown, self._keys_from_ms)
+        live.picture.keys(Party.CALLER, shown, self._keys_from_ms, self._keys_order)
         if live.engine is None or live.call.phase is not Phase.LIVE:
             return
         if taken or keypad.MASK in shown:

@@ -222,11 +222,14 @@ class Picture:
         self.operator_line(TurnKind.NOTE, text, now_ms)
         self.mark(now_ms, MarkerKind.OPERATOR, label)
 
-    def keys(self, speaker: Party, keys: str, now_ms: float) -> None:
-        """Keypad keys that the caller or the operator pressed, masked already where they must be."""
+    def keys(self, speaker: Party, keys: str, at_ms: float, order: int | None = None) -> None:
+        """Keypad keys that the caller or the operator pressed, masked already where they must be.
+
+        order: `Transcript.next_order` of when they were, if that was earlier.
+        """
         self._requests += 1
-        self.lines(self.transcript.keys(f"keys-{self._requests}", speaker, keys, round(now_ms)))
-        self.mark(now_ms, MarkerKind.DTMF, f"keys {keys}")
+        self.lines(self.transcript.keys(f"keys-{self._requests}", speaker, keys, round(at_ms), order))
+        self.mark(at_ms, MarkerKind.DTMF, f"keys {keys}")
 
     def take_over(self, view: TakeOverView) -> None:
         """A take-over began, or more is known of how fast it was."""

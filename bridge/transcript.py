@@ -253,9 +253,10 @@ class Transcript:
         turn.wanted = text if kind is TurnKind.SAY else ""
         return [turn_id]
 
-    def keys(self, turn_id: str, speaker: Party, keys: str, at_ms: int) -> list[str]:
-        """Keypad keys that the caller or the operator pressed."""
-        self._add(turn_id, speaker, TurnKind.KEYS, TurnState.FINAL, at_ms).text = keys
+    def keys(self, turn_id: str, speaker: Party, keys: str, at_ms: int, order: int | None = None) -> list[str]:
+        """Keypad keys that the caller or the operator pressed. order: `next_order` of then, if that was earlier."""
+        turn = self._add(turn_id, speaker, TurnKind.KEYS, TurnState.FINAL, at_ms)
+        turn.text, turn.order = keys, turn.order if order is None else order
         return [turn_id]
 
     def remark(self, turn_id: str, remark: str) -> list[str]:

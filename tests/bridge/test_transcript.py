@@ -95,6 +95,15 @@ def test_the_ais_lines_name_the_engine_that_spoke_them() -> None:
     ]
 
 
+def test_keys_stand_before_what_was_said_to_them_at_once() -> None:
+    lines = new()
+    order = lines.next_order()
+    lines.reply_words("a1", "Nobody has that number.", 500)
+    lines.keys("k1", Party.CALLER, "0", 500, order)
+    lines.keys("k2", Party.CALLER, "1", 500)
+    assert texts(lines) == ["0", "Nobody has that number.", "1"]
+
+
 def test_words_are_heard_in_step_with_their_audio_and_to_the_end_of_a_word() -> None:
     lines = new()
     lines.reply_words("a1", "one two ", 0)

@@ -85,6 +85,8 @@ async def test_a_caller_goes_through_a_menu_by_keys_alone(house: House) -> None:
         assert looking == "I am looking for order 8 8 4 1."
         assert found == f"There are two payments for it. The first was 48. {DESK.places['orders'].say}"
         assert pressed(desk) == ["1", "1", "8841"]
+        orders_pressed = next(turn.order for turn in desk.call().turns.values() if turn.kind == "keys")
+        assert orders_pressed < next(turn.order for turn in desk.call().turns.values() if turn.text == orders)
         (tool,) = desk.call().tools.values()
         assert (tool.name, tool.arguments, tool.state) == ("find_payments", '{"order":"8841"}', "done")
         first = next(turn for turn in desk.call().turns.values() if turn.speaker == "ai")
