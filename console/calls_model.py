@@ -34,7 +34,7 @@ class Section(StrEnum):
 def section_of(view: CallView) -> Section:
     """Under which heading a call stands."""
     match view.phase:
-        case Phase.RINGING | Phase.CONNECTING:
+        case Phase.RINGING:
             return Section.RINGING
         case Phase.ENDED:
             return Section.ENDED

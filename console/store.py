@@ -29,7 +29,7 @@ from bridge.control import (
 KEPT_MESSAGES = 2000
 KEPT_NOTICES = 50
 
-PHASE_RANK = {Phase.LIVE: 0, Phase.ENDING: 0, Phase.CONNECTING: 1, Phase.RINGING: 1, Phase.ENDED: 2}
+PHASE_RANK = {Phase.LIVE: 0, Phase.CONNECTING: 0, Phase.ENDING: 0, Phase.RINGING: 1, Phase.ENDED: 2}
 
 
 @dataclass(frozen=True, order=True)

@@ -170,7 +170,7 @@ def test_calls_stand_most_urgent_first() -> None:
         view("urgent", Phase.LIVE, 6, "asked for a person"),
     )
     order = [call.view.call_id for call in store.most_urgent_first()]
-    assert order == ["urgent", "calm", "ringing", "connecting", "new ended", "old ended"]
+    assert order == ["urgent", "connecting", "calm", "ringing", "new ended", "old ended"]
     assert store.live_count == 3
     assert store.needing_count == 1
     assert store.cost_usd == 3.0

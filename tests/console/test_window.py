@@ -86,6 +86,15 @@ def test_calls_stand_under_their_headings_most_urgent_first(play: Play) -> None:
     play(scene, before=a_day)
 
 
+def test_a_call_whose_ai_is_being_connected_is_live_and_counted_so(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await shown(app, lambda: len(rows(app)) == 2)
+        assert rows(app)[0] == "Live — most urgent first"
+        assert app.window.top.counts.text().startswith("1 live")
+
+    play(scene, before=lambda bridge: bridge.put_call(live_call("c1", phase=Phase.CONNECTING)))
+
+
 def test_the_selection_stays_on_its_call_when_the_order_changes(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         await shown(app, lambda: len(rows(app)) == 7)
