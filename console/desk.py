@@ -176,6 +176,10 @@ class Desk(QObject):
 
     def rehearse(self, scenario: str = "") -> None:
         """Have the simulated telephone company place a call."""
+        if self.link.lost:
+            words = self.tr("There is no link to the bridge, so no rehearsal call was begun. Try again once there is.")
+            self.refused.emit("", "", words, "")
+            return
         self._await(Pending("", None, monotonic_ms()), self.link.send(control.Rehearse, scenario=scenario))
 
     def _send_once(self, call_id: str, verb: Verb) -> None:

@@ -19,10 +19,11 @@ class EngineMenu(QMenu):
         super().__init__(parent)
         self.setAccessibleName(self.tr("Engines"))
         self._desk = desk
+        self._opener = parent
         desk.selection_changed.connect(self.close)
 
     def open_at(self, place: QPoint, above: bool = False) -> None:
-        """Offer the selected call's engines below a place of the screen, or above it."""
+        """Offer the selected call's engines below a place of the screen, or above it, within the window's sides."""
         view = self._desk.view
         if view is None or not view.engines:
             return
@@ -35,7 +36,10 @@ class EngineMenu(QMenu):
             spent = self.tr("The AI's budget of {budget} is spent; an AI goes on without one.")
             self._words(spent.format(budget=money(view.budget_usd)), "operator")
         self._words(self.tr("At the next quiet moment. If there is none for 4 s, the AI is cut off."), "dim")
-        self.popup(place - QPoint(0, self.sizeHint().height()) if above else place)
+        size, window = self.sizeHint(), self._opener.window()
+        right_px = window.mapToGlobal(window.rect().topRight()).x() - theme.px(8)
+        left_px = max(0, min(place.x(), right_px - size.width()))
+        self.popup(QPoint(left_px, place.y() - (size.height() if above else 0)))
         self.setActiveAction(self.actions()[1])
 
     def _words(self, text: str, role: str) -> None:

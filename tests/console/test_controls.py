@@ -406,6 +406,10 @@ def test_a_lost_bridge_takes_the_verbs_away_and_says_why(play: Play) -> None:
         assert not app.window.controls.buttons["interrupt"].isEnabled()
         assert "link to the bridge is lost" in app.window.controls.buttons["interrupt"].toolTip()
         assert "lost before it answered" in app.window.controls.status.text()
+        refusals: list[str] = []
+        app.desk.refused.connect(lambda *refused: refusals.append(refused[2]))
+        app.desk.rehearse()
+        assert "no rehearsal call was begun" in refusals[-1]
         await shown(app, app.window.controls.buttons["interrupt"].isEnabled)
 
     play(scene, before=one_call)
@@ -516,6 +520,18 @@ def test_where_the_right_column_is_hidden_the_menu_of_engines_stands_above_the_v
         menu = app.window.engines
         assert menu.isVisible()
         assert menu.geometry().bottom() <= app.window.controls.mapToGlobal(QPoint(0, 0)).y()
+        menu.close()
+
+    play(scene, before=one_call)
+
+
+def test_the_menu_of_engines_stays_within_the_windows_sides(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await selected(app)
+        window, menu = app.window, app.window.engines
+        corner = window.mapToGlobal(window.rect().topRight())
+        menu.open_at(corner - QPoint(20, -100))
+        assert menu.geometry().right() <= corner.x()
         menu.close()
 
     play(scene, before=one_call)
