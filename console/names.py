@@ -8,6 +8,7 @@ that name; those about an engine end with the engine's.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bridge.control import CallView, Floor, Phase
 from console.telephone import spaced
@@ -70,6 +71,12 @@ def speaker_word(engine: str) -> str:
 def silent_word(engine: str) -> str:
     """The same inside a sentence, of whoever is silent while a person speaks."""
     return "the keypad menu" if engine in WITHOUT_AI else "the AI"
+
+
+def dearest_first(costs_usd: Mapping[str, float]) -> list[tuple[str, float]]:
+    """What each vendor cost; a menu, which costs nothing, is none."""
+    costs = sorted(costs_usd.items(), key=lambda cost: -cost[1])
+    return [(vendor, usd) for vendor, usd in costs if usd or vendor not in WITHOUT_AI]
 
 
 def money(usd: float) -> str:

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from bridge.control import NEARLY_SPENT, CallView, Phase, Recording
 from console import theme
 from console.actions import BY_NAME, CONTEXT
-from console.names import engine_word, is_rung, money, vendor_word
+from console.names import dearest_first, engine_word, is_rung, money, vendor_word
 from console.store import Store
 from console.theme import px, set_role
 from console.timeline import CallClock, clock_text
@@ -93,6 +93,16 @@ class _Rows(QGridLayout):
         self.addWidget(value, row, 1)
         return label, value
 
+    def add_across(self, name: str, value: QWidget) -> QLabel:
+        """One more row, whose value has all the room that its own name leaves; returns the name."""
+        label, row = _plain(name, "dim"), QHBoxLayout()
+        row.setSpacing(px(12))
+        row.addWidget(label)
+        row.addStretch(1)
+        row.addWidget(value)
+        self.addLayout(row, self.rowCount(), 0, 1, 2)
+        return label
+
 
 class DetailsPanel(QScrollArea):
     """Shows one call of the store. swap_wanted(): give the call to another engine."""
@@ -129,12 +139,8 @@ class DetailsPanel(QScrollArea):
         rows = _Rows()
         self._needs = rows.add(self.tr("Why it needs you"))
         self._interruptions = rows.add(self.tr("Interruptions"))
-        self._engine = rows.add(self.tr("Engine"))
         self.engine = self._swap_button()
-        rows.replaceWidget(self._engine[1], self.engine)
-        rows.setAlignment(self.engine, Qt.AlignmentFlag.AlignRight)
-        rows.setAlignment(self._engine[0], Qt.AlignmentFlag.AlignVCenter)
-        self._engine[1].deleteLater()
+        self._engine = rows.add_across(self.tr("Engine"), self.engine)
         self._next_engine = rows.add(self.tr("Next engine"))
         self._roll_over = rows.add(self.tr("Session renews within"))
         for label in self._roll_over:
@@ -265,7 +271,7 @@ class DetailsPanel(QScrollArea):
         self.engine.set_face(word, key, "" if ended else QCoreApplication.translate(CONTEXT, swap.look.tooltip))
         self.engine.setAccessibleName(self.tr("Engine: {engine}").format(engine=word))
         self.engine.setEnabled(not ended)
-        for widget in (self._engine[0], self.engine):
+        for widget in (self._engine, self.engine):
             widget.setVisible(bool(word))
         self._tell(self._next_engine, self.tr("{0}, when it is quiet").format(engine_word(view.coming)), "ai")
         for label in self._next_engine:
@@ -283,8 +289,7 @@ class DetailsPanel(QScrollArea):
 
     def _cost_words(self, view: CallView) -> str:
         """What each vendor cost, dearest first."""
-        costs = sorted(view.costs_usd.items(), key=lambda cost: -cost[1])
-        parts = [f"{vendor_word(vendor)} {money(cost_usd)}" for vendor, cost_usd in costs]
+        parts = [f"{vendor_word(vendor)} {money(cost_usd)}" for vendor, cost_usd in dearest_first(view.costs_usd)]
         return "\n".join([self.tr("An estimate from the vendors' usage figures and prices"), *parts])
 
     @staticmethod

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from bridge.control import VendorView
-from console.names import money, vendor_word
+from console.names import dearest_first, money, vendor_word
 from console.theme import px
 from console.timeline import span_text
 
@@ -45,8 +45,8 @@ class VendorTable(QWidget):
             column.addWidget(_label(self.tr("No answer has been timed yet. Figures come with the first one."), "dim"))
         column.addSpacing(px(6))
         column.addWidget(_label(self.tr("Cost of {0}").format(whose or self.tr("the selected call")), "heading"))
-        if costs_usd:
-            column.addLayout(self._costs(costs_usd))
+        if costs := dearest_first(costs_usd):
+            column.addLayout(self._costs(costs))
         else:
             words = self.tr("Nothing used yet.") if whose else self.tr("No call is selected.")
             column.addWidget(_label(words, "dim"))
@@ -78,9 +78,9 @@ class VendorTable(QWidget):
                 grid.addWidget(_label(figure, "dim" if column == 4 else "", right=True), row, column)
         return grid
 
-    def _costs(self, costs_usd: Mapping[str, float]) -> QGridLayout:
+    def _costs(self, costs: Sequence[tuple[str, float]]) -> QGridLayout:
         grid = _grid()
-        for row, (vendor, cost_usd) in enumerate(sorted(costs_usd.items(), key=lambda cost: -cost[1])):
+        for row, (vendor, cost_usd) in enumerate(costs):
             grid.addWidget(_label(vendor_word(vendor)), row, 0)
             grid.addWidget(_label(money(cost_usd), right=True), row, 1)
         return grid

@@ -96,6 +96,14 @@ def test_the_cost_is_told_beside_the_budget(
     assert (cost.property("role") or "") == role and "estimate" in cost.toolTip()
 
 
+def test_nothing_of_it_is_cut_off_in_the_narrowest_column(panel: DetailsPanel, store: Store) -> None:
+    panel.resize(240, 800)
+    store.apply(CallChanged(call=billing_view(engine="openai")))
+    panel.refresh(CALL)
+    panel.grab()
+    assert panel.engine.mapTo(panel, panel.engine.rect().topRight()).x() == 240 - 1 - px(16)
+
+
 def test_it_says_why_the_call_needs_someone(panel: DetailsPanel) -> None:
     told = next(
         label for label in panel.findChildren(QLabel) if label.text() == "refund to approve\nasked for a person"

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bridge.control import CallView, Floor, Phase
-from console.names import activity, engine_word, is_rung, money, operator_word, told, vendor_word
+from console.names import activity, dearest_first, engine_word, is_rung, money, operator_word, told, vendor_word
 
 OURS = "maria (window 11)"
 
@@ -69,6 +69,11 @@ def test_engines_and_vendors_have_names_for_people() -> None:
 @pytest.mark.parametrize(("usd", "text"), [(0.0, "$0.00"), (0.004, "< $0.01"), (0.27, "$0.27"), (1234.5, "$1,234.50")])
 def test_amounts(usd: float, text: str) -> None:
     assert money(usd) == text
+
+
+def test_a_menu_costs_nothing_and_is_not_told_among_the_costs() -> None:
+    costs_usd = {"openai": 0.0, "keypad": 0.0, "pin": 0.0, "deepgram": 0.02}
+    assert dearest_first(costs_usd) == [("deepgram", 0.02), ("openai", 0.0)]
 
 
 def test_a_caller_at_the_pin_gate_is_said_to_be_there() -> None:
