@@ -24,6 +24,9 @@ from console.take_over_timing import TakeOverTiming, Timing
 PATIENCE_S = 3.0
 """How long the caller hears silence when the microphone does not open, or fails and nobody chooses what to do."""
 
+ARRIVES_MS = 1000.0
+"""A bridge that says nothing for so long has stopped: it speaks many times a second to whoever holds a floor."""
+
 LOUD = 64
 """A microphone level that is speech rather than the room."""
 
@@ -68,6 +71,7 @@ class OnAir(QObject):
         self._taken = ""  # the call in this window's hand, on hold or not
         self._speaks = False  # what is captured goes to that call
         self._open = False
+        self._arrived = True
         self._mute = False
         self._talking = False
         self._patience: asyncio.TimerHandle | None = None
@@ -86,8 +90,18 @@ class OnAir(QObject):
 
     @property
     def on_air(self) -> bool:
-        """What is said now goes to the caller."""
+        """What is said now is sent to the caller; whether it comes there, `arrives` says."""
         return self._may_speak() and self._sound.mic is MicState.ON_AIR and not self._sound.muted
+
+    @property
+    def arrives(self) -> bool:
+        """The bridge is heard from, so that what is sent to it goes on to the caller."""
+        return self._desk.link.silent_ms() < ARRIVES_MS
+
+    def watch(self) -> None:
+        """Notice a bridge that falls silent while this window is on air, and one that is heard again; often."""
+        if self._granted and self.arrives is not self._arrived:
+            self._settle()
 
     @property
     def mode(self) -> TalkMode:
@@ -261,7 +275,11 @@ class OnAir(QObject):
                 self.listening.hand_back(taken)
         finally:
             self._settling = False
-        now = (self.on_air, self.has_floor_of, self.muted, self.timing, self.lost_since_ms, self.other_input, self.mode)
+        self._arrived = self.arrives
+        now = (
+            *(self.on_air, self._arrived or not self.on_air, self.has_floor_of, self.muted),
+            *(self.timing, self.lost_since_ms, self.other_input, self.mode),
+        )
         if now != self._told:
             self._told = now
             self.changed.emit()

@@ -322,7 +322,7 @@ class Window(QMainWindow):
 
     def _show_on_air(self) -> None:
         """In the title and the icon, for whoever looks at another window."""
-        on_air = self._on_air.on_air
+        on_air = self._on_air.on_air and self._on_air.arrives
         name = self.tr("Cordboard")
         call = self._desk.store.calls.get(self._on_air.has_floor_of)
         who = spaced(call.view.number) if call is not None else ""

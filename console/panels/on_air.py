@@ -119,6 +119,7 @@ class OnAirPanel(QFrame):
         if self.isHidden():
             return
         now_ms = monotonic_ms()
+        self._on_air.watch()
         if self._on_air.talking_while_muted:
             self._talking_until_ms = now_ms + TALKING_SHOWN_MS
         if (now_ms < self._talking_until_ms) is not self._is_talking:
@@ -179,6 +180,9 @@ class OnAirPanel(QFrame):
         if mic is MicState.OPENING:
             words = self.tr("{who} hears nothing from you until your microphone is open.")
             return self.tr("Opening the microphone…"), Shape.RING, words.format(who=who)
+        if on_air.on_air and not on_air.arrives:
+            words = self.tr("The bridge has fallen silent: {who} may not hear you until it is back.")
+            return self.tr("Not arriving"), Shape.RING, words.format(who=caller)
         if on_air.on_air:
             call = self._desk.store.calls.get(floor)
             if call is not None and call.view.private:

@@ -13,7 +13,7 @@ from console.theme import px
 
 
 class Shape(StrEnum):
-    """DISC: on air. RING: waits for the key or the device. CROSSED: muted. TRIANGLE: does not work."""
+    """DISC: on air. RING: waits for the key, the device or the bridge. CROSSED: muted. TRIANGLE: does not work."""
 
     DISC = "disc"
     RING = "ring"

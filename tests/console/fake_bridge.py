@@ -19,6 +19,7 @@ from bridge import control
 from bridge.control import CallView, Floor, Party, Phase, Recording, TurnKind, TurnState, TurnView, Verb
 
 TOKEN = "a token of this test"
+BEAT_S = 0.2
 C = TypeVar("C")
 
 LIVE_VERBS = (Verb.INTERRUPT, Verb.MUTE_AI, Verb.WHISPER, Verb.ASK, Verb.SAY, Verb.TAKE_OVER, Verb.SWAP, Verb.HANG_UP)
@@ -108,7 +109,8 @@ class FakeBridge:
     """Writes its lock into ``home``; use as an async context.
 
     obeys: whether verbs change the call, as a real bridge's do. holds: answers are kept back until
-    `answer_held`. refuses: verb's command class -> reason.
+    `answer_held`. refuses: verb's command class -> reason. stands_still: it says nothing of itself, as it
+    does several times a second while an operator has a floor.
     """
 
     def __init__(self, home: Path, *, rehearsal: bool = True, port: int = 0) -> None:
@@ -116,6 +118,7 @@ class FakeBridge:
         self.rehearsal = rehearsal
         self.obeys = True
         self.holds = False
+        self.stands_still = False
         self.refuses: dict[type, str] = {}
         self.commands: list[control.Command] = []
         self.talk: list[bytes] = []
@@ -127,6 +130,7 @@ class FakeBridge:
         self._held_from: dict[str, CallView] = {}
         self._news = asyncio.Condition()
         self._server: Server | None = None
+        self._beat_timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> FakeBridge:
         self._server = await serve(self._console, "127.0.0.1", self.port, process_request=self._check, compression=None)
@@ -143,15 +147,26 @@ class FakeBridge:
                 }
             )
         )
+        self._beat()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
+        assert self._server is not None and self._beat_timer is not None
+        self._beat_timer.cancel()
         self._server.close()
         await self._server.wait_closed()
         (self.home / "bridge.lock").unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        taken = any(
+            isinstance(event, control.CallChanged) and event.call.floor is Floor.OPERATOR
+            for event in self._state.values()
+        )
+        if taken and not self.stands_still:
+            self.tell(control.Done(id=0))
+        self._beat_timer = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     # ── what it tells ──
 

@@ -153,6 +153,22 @@ def test_nothing_moves_when_the_microphone_opens_in_a_small_window(
     play(scene, before=one_call)
 
 
+def test_a_bridge_that_stands_still_is_seen_on_the_sign_itself(play: Play) -> None:
+    async def scene(app: App, bridge: FakeBridge) -> None:
+        await taken(app)
+        strip = app.window.on_air
+        await shown(app, lambda: strip.sign.text == "ON AIR")
+        bridge.stands_still = True
+        await shown(app, lambda: (strip.sign.text, strip.sign.shape) == ("Not arriving", Shape.RING))
+        assert "+1 415 555 0142 may not hear you" in strip.words.text()
+        assert "ON AIR" not in app.window.windowTitle()
+        bridge.stands_still = False
+        await shown(app, lambda: (strip.sign.text, strip.sign.shape) == ("ON AIR", Shape.DISC))
+        assert "ON AIR" in app.window.windowTitle()
+
+    play(scene, before=one_call)
+
+
 def test_on_a_menus_call_nothing_is_told_of_an_ai(play: Play) -> None:
     async def scene(app: App, bridge: FakeBridge) -> None:
         await taken(app)
