@@ -1,9 +1,9 @@
 """The bridge's log: one line per record, with everything private taken out.
 
-One formatter does it for every logger, third parties' and tracebacks included, because secrets
-leak through the exception texts of others. Taken out are the settings' secret values wherever
-they appear, keys and tokens by their shape, and the digits of telephone numbers, cards and PINs.
-What people say never goes to a logger in the first place.
+One formatter does it for every logger, third parties' included. Taken out are the settings' secret
+values wherever they appear, keys and tokens by their shape, and the digits of telephone numbers,
+cards and PINs. What people say never goes to a logger in the first place; since it may stand in an
+exception's text, of an exception only its kind and where it came from are written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
@@ -82,6 +83,24 @@ class RedactingFormatter(logging.Formatter):
         except Exception as error:  # A log line may never cost more than itself.
             text = f"{record.levelname} {record.name}: could not be written ({type(error).__name__})"
         return f"{self.formatTime(record)} {redact(text, self._secrets)}"
+
+    def formatException(self, ei: Any) -> str:
+        return "".join(_traced(ei[1], set())).rstrip()
+
+
+def _traced(error: BaseException | None, told: set[int]) -> Iterator[str]:
+    """An exception, and before it what led to it, without their texts but for the system's own."""
+    if error is None or id(error) in told:
+        return
+    told.add(id(error))
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    yield from _traced(earlier, told)
+    yield from traceback.format_tb(error.__traceback__)
+    why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    yield f"{type(error).__qualname__}{why}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _traced(each, told)
 
 
 @contextmanager

@@ -63,15 +63,29 @@ def test_known_secrets_go_whatever_they_look_like(log: io.StringIO) -> None:
     assert log.getvalue().endswith("INFO cordboard.web: given [hidden] and [hidden], abc\n")
 
 
-def test_tracebacks_are_one_line_without_secrets(log: io.StringIO) -> None:
+def test_tracebacks_are_one_line_without_secrets_or_words(log: io.StringIO) -> None:
     try:
-        raise ValueError("canary-secret\nfor +16285550142")
+        try:
+            {}["I would like\na refund"]
+        except KeyError as unknown:
+            raise ValueError("canary-secret\nfor +16285550142") from unknown
     except ValueError:
         logging.getLogger("cordboard.call").exception("Call failed")
     text = log.getvalue()
     assert text.count("\n") == 1
     assert "canary" not in text and "555" not in text
-    assert "ValueError: [hidden]\\nfor …42" in text and "test_log.py" in text
+    assert "KeyError\\n" in text and text.endswith("ValueError\n") and "test_log.py" in text
+
+
+def test_of_many_exceptions_each_is_told_and_the_systems_say_why(log: io.StringIO) -> None:
+    refused, wrong = ConnectionRefusedError(111, "Connection refused"), ValueError("hello")
+    refused.__cause__, wrong.__cause__ = wrong, refused
+    together = ExceptionGroup("what they said", [wrong, refused])
+    logging.getLogger("cordboard.call").error("Call failed", exc_info=together)
+    logging.getLogger("cordboard.call").error("Nothing failed", exc_info=True)
+    first, second = log.getvalue().splitlines()
+    assert first.endswith("ExceptionGroup\\nConnectionRefusedError: Connection refused\\nValueError")
+    assert second.endswith("Nothing failed")
 
 
 def test_third_parties_are_redacted_and_only_heard_when_it_matters(log: io.StringIO) -> None:
