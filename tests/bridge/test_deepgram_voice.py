@@ -140,8 +140,9 @@ async def test_more_than_it_can_say_at_once_is_told(model: Model) -> None:
 
 async def test_a_text_that_is_too_long_is_refused_here(model: Model) -> None:
     async with voice_of(address(model)) as voice:
-        with pytest.raises(VoiceFailed, match="2000"):
+        with pytest.raises(VoiceFailed, match="2000") as refused:
             await spoken(voice, "x" * (MOST_CHARACTERS + 1))
+        assert refused.value.unspeakable
     assert model.deepgram.total_sockets == 0
 
 

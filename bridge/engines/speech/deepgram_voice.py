@@ -61,7 +61,8 @@ class DeepgramVoice:
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """See `LiveVoice.speak`."""
         if len(text) > MOST_CHARACTERS:
-            raise VoiceFailed(f"Deepgram speaks at most {MOST_CHARACTERS} characters at a time.")
+            text = f"Deepgram speaks at most {MOST_CHARACTERS} characters at a time."
+            raise VoiceFailed(text, unspeakable=True)
         if not text.strip():
             return
         async with aclosing(self._lines.speak(text)) as pieces:
