@@ -201,13 +201,14 @@ class Completions:
         self.requests.append(request)
         self.model.noted()
         delay_ms = self._chance.uniform(*self.delay_ms) + (faults.chat_delay_ms if faults else 0)
-        due_s = time.monotonic() + delay_ms / 1000
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + delay_ms / 1000
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await response.prepare(web_request)
             if faults and faults.chat_silent:
                 await asyncio.Event().wait()
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
             await _Stream(self, web_request, response, asked, request, faults).run()
         except (asyncio.CancelledError, ConnectionError) as error:
             request.left = True
