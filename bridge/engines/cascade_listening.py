@@ -1,8 +1,9 @@
 """A cascade's transcriber at work: kept going through the loss of one, and what it hears in the words of one.
 
 A transcriber that is lost is followed by another at once, and so is one that writes nothing while the
-caller speaks. The next one first gets again what was said and has no final words yet, up to 10 s of it;
-its words are put behind those that were known, without what both heard.
+caller speaks; where none can be had it is tried again for a moment. The next one first gets again what was
+said and has no final words yet, up to 10 s of it; its words are put behind those that were known, without
+what both heard.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ KEPT_FRAMES = KEPT_MS // FRAME_MS
 BEFORE_MS = 300
 """So much before the beginning of what is heard again is heard again, too: a beginning is told late."""
 
-AGAIN_AFTER_S = 10.0
-"""One that is lost sooner than this after the last was replaced is not replaced."""
+AGAIN_AFTER_S = (0.0, 0.3, 0.9)
+AGAIN_FOR_S = 2.0
+"""One that is lost is replaced after these pauses, and not any more so long after the first of them in a row."""
+
+STEADY_S = 10.0
+"""After so long at work a loss is the first in a row."""
 
 DEAF_MS = 1_500
 """Who hears so much speech and tells nothing of it, not even that it began, hears nothing. A cough is shorter."""
@@ -77,10 +82,11 @@ class Listening:
         self._closing = False
 
     async def run(self) -> None:
-        """Listen until `close`. Raises EngineLost when a transcriber is refused, or two are lost in a row."""
+        """Listen until `close`. Raises EngineLost when a transcriber is refused for good, or many are lost in a row."""
         loop = asyncio.get_running_loop()
-        again_from_s, from_ms = loop.time(), 0
+        from_ms, losses, first_lost_s = 0, 0, 0.0
         while not self._closing:
+            begun_s, pause_s = loop.time(), 0.0
             self._transcriber = transcriber = self._make()
             for mulaw, at_ms in self._kept:
                 if at_ms >= from_ms:
@@ -95,16 +101,23 @@ class Listening:
                     running.result()
                     return
             except EngineLost as lost:
-                if lost.fatal or self._closing or (self.replaced and loop.time() < again_from_s):
+                now_s = loop.time()
+                if not losses or now_s - begun_s >= STEADY_S:
+                    losses, first_lost_s = 0, now_s
+                if lost.fatal or self._closing or losses == len(AGAIN_AFTER_S):
                     raise
+                pause_s = AGAIN_AFTER_S[losses]
+                if now_s + pause_s - first_lost_s > AGAIN_FOR_S:
+                    raise
+                losses += 1
             finally:
                 self._transcriber = self._doubt = None
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
                 await transcriber.close()
-            again_from_s = loop.time() + AGAIN_AFTER_S
             from_ms = self._carry_over()
             self.replaced += 1
+            await asyncio.sleep(pause_s)
 
     def hear(self, mulaw: bytes, at_ms: int) -> None:
         """One frame. Fifty times a second."""
@@ -153,8 +166,9 @@ class Listening:
         lost += self._open.values()
         self._open.clear()
         self._over.clear()
-        self._known_until = " ".join(part.text for part in lost if part.text)
-        self._known_to_ms = self._now_ms
+        if known_until := " ".join(part.text for part in lost if part.text):
+            # Otherwise what one before it knew may still be to be heard again.
+            self._known_until, self._known_to_ms = known_until, self._now_ms
         for part_id, part in known:
             if part.text:
                 self._words.heard(part_id, part.text, True)

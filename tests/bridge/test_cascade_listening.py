@@ -11,6 +11,7 @@ import pytest
 from bridge.engines import EngineLost
 from bridge.engines import cascade_listening as listening_module
 from bridge.engines.cascade_listening import (
+    AGAIN_AFTER_S,
     BEFORE_MS,
     DEAF_MS,
     FRESH_MS,
@@ -128,20 +129,49 @@ async def test_the_next_one_hears_the_newest_again_and_only_new_words_count(room
 
 
 async def test_one_that_is_lost_long_after_another_is_replaced_too(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening_module, "AGAIN_AFTER_S", 0.0)
-    for number in (1, 2):
+    monkeypatch.setattr(listening_module, "STEADY_S", 0.0)
+    losses = len(AGAIN_AFTER_S) + 1
+    for number in range(1, losses + 1):
         await room.words(number)
         room.transcribers[number - 1].lose(LOST)
-    await room.words(3)
+    await room.words(losses + 1)
+    assert room.listening.replaced == losses
+
+
+async def test_many_lost_in_a_row_are_too_many(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening_module, "AGAIN_AFTER_S", (0.0, 0.01))
+    for number in (1, 2, 3):
+        await room.words(number)
+        room.transcribers[number - 1].lose(LOST)
+    with pytest.raises(EngineLost, match="gone"):
+        await room.running
     assert room.listening.replaced == 2
 
 
-async def test_two_lost_in_a_row_are_too_many(room: Room) -> None:
+async def test_one_that_cannot_be_had_is_not_tried_for_long(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening_module, "AGAIN_FOR_S", 0.0)
     for number in (1, 2):
         await room.words(number)
         room.transcribers[number - 1].lose(LOST)
     with pytest.raises(EngineLost, match="gone"):
         await room.running
+
+
+async def test_what_the_first_lost_one_knew_is_not_heard_twice_though_the_second_is_lost_too(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening_module, "AGAIN_AFTER_S", (0.0, 0.0))
+    words = await room.words()
+    for number in range(10):
+        room.listening.hear(FRAME, number * 20)
+    words.heard("a", "It is order", False)
+    room.transcribers[0].lose(LOST)
+    await room.words(2)
+    room.transcribers[1].lose(LOST)
+    words = await room.words(3)
+    assert [at_ms for _, at_ms in room.transcribers[2].frames] == [number * 20 for number in range(10)]
+    words.heard("a", "It is order eighty-eight.", True)
+    assert room.heard.told[1:] == [("heard", "0.a", "It is order", True), ("heard", "2.a", "eighty-eight.", True)]
 
 
 async def test_a_refusal_is_no_loss(room: Room) -> None:
