@@ -112,10 +112,16 @@ class Operator:
             await transcriber.run(_Words(self._live, self._transcribers, partial(self._heard, self._said)))
         except EngineLost as lost:
             log.warning("an operator's words are not written down (fatal: %s)", lost.fatal)
-            if self._transcriber is transcriber and not lost.fatal:
-                self._transcriber = None
-                self._again_s = self._live.loop.time() + AGAIN_S
-            self._live.trouble("not written down", f"{lost} Your words reach the caller, but are not written down.")
+            self._not_written_down(transcriber, str(lost), again=not lost.fatal)
+        except Exception:
+            self._not_written_down(transcriber, "The bridge had a fault.", again=True)
+            raise
+
+    def _not_written_down(self, transcriber: Transcriber, why: str, *, again: bool) -> None:
+        if self._transcriber is transcriber and again:
+            self._transcriber = None
+            self._again_s = self._live.loop.time() + AGAIN_S
+        self._live.trouble("not written down", f"{why} Your words reach the caller, but are not written down.")
 
     def _heard(self, said: list[str], text: str) -> None:
         """A whole sentence of theirs: the AI is told at once, and again what came too late for the hand-back."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge import control, journal
+from bridge import control, journal, operator
 from bridge.audio import FRAME_BYTES
 from bridge.control import Floor, Party, TurnKind, TurnState
+from bridge.engines.speech import Words
 from bridge.rehearsal.model import Faults
 
 from .desk import Desk
@@ -115,6 +117,44 @@ async def test_without_a_transcriber_the_voice_still_reaches_the_caller(house: H
         await line.until(lambda line: clip(0).audio[: 10 * FRAME_BYTES] in bytes(line.heard[before:]))
         assert await desk.do(control.HandBack, call_id=call_id) == ""
         await desk.until(lambda store: desk.call().view.floor is Floor.AI)
+        line.hang_up()
+        await line.ended
+
+
+class Defective:
+    """A transcriber with a defect of ours."""
+
+    async def run(self, words: Words) -> None:
+        raise KeyError("Hello, this is")
+
+    def hear(self, mulaw: bytes, at_ms: int) -> None:
+        """Listens to nothing."""
+
+    def pause(self) -> None:
+        """Has nothing to end."""
+
+    async def close(self) -> None:
+        """Is closed already."""
+
+
+async def test_after_a_transcriber_that_has_a_defect_the_rest_is_written_down_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "AGAIN_S", 0.0)
+    switchboard = house.bridge.switchboard
+    make = switchboard.house.transcriber
+    assert make is not None
+    makers = iter([Defective])
+    switchboard.house = replace(switchboard.house, transcriber=lambda: next(makers, make)())
+    async with house.desk() as desk:
+        line = await house.call()
+        call_id = await live(desk)
+        await speaking(desk)
+        assert await desk.do(control.TakeOver, call_id=call_id) == ""
+        await speak(desk, clip(0).audio)
+        await desk.until(lambda store: any("not written down" in notice.text for notice in store.notices))
+        await speak(desk, clip(1).audio)
+        await desk.until(lambda store: words(desk, clip(1).text))
         line.hang_up()
         await line.ended
 
