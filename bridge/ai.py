@@ -19,6 +19,8 @@ from bridge.saying import Saying
 
 SLOW_ANSWER_MS = 4000
 EMPTY_REPLIES = 3
+KEPT_ITEMS = 64
+"""More of its speech than so many items, the newest, is not on its way at any time."""
 
 
 class AI:
@@ -244,6 +246,11 @@ class AI:
         live.line.speak(item_id, audio)
 
     def _item_begins(self, item_id: str) -> None:
+        if len(self._received) == KEPT_ITEMS:
+            self.take_received()
+            oldest = next(iter(self._received))
+            del self._received[oldest]
+            self._unkept.discard(oldest)
         self._received[item_id] = 0
         self._open.add(item_id)
         transcript = self._live.picture.transcript

@@ -33,6 +33,8 @@ MARK_PATIENCE_MS = 2000
 TRAVEL_MS = 600
 KEPT_MARKS = 256
 MAX_WAITING_BYTES = 2_000_000
+KEPT_ITEMS = 64
+"""Of so many items, the newest, it is known how much was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class Playout:
             self._waiting.popleft()
         self._waiting_bytes -= len(audio)
         offset = self._sent_bytes.get(item_id, 0)
+        if item_id not in self._sent_bytes and len(self._sent_bytes) == KEPT_ITEMS:
+            del self._sent_bytes[next(iter(self._sent_bytes))]
         self._sent_bytes[item_id] = offset + len(audio)
         start_ms = max(now_ms, self._end_ms)
         self._sent.append(_Sent(item_id, audio, start_ms, offset))
@@ -240,7 +244,3 @@ class Playout:
         self._marks.clear()
         self._end_ms = self._marked_ms = now_ms
         return heard, Cut(item_id, heard_bytes // BYTES_PER_MS, unheard, needs_clear, tuple(others))
-
-    def forget(self, item_id: str) -> None:
-        """All of this item was heard or cut: drop its counters."""
-        self._sent_bytes.pop(item_id, None)

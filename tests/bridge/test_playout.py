@@ -302,16 +302,15 @@ def test_more_than_can_wait_is_dropped_and_counted(monkeypatch: pytest.MonkeyPat
     assert out.unheard_ms == 100
 
 
-def test_a_forgotten_item_starts_over() -> None:
+def test_only_of_the_newest_items_it_is_known_how_much_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playout, "KEPT_ITEMS", 2)
     out = Playout()
-    out.push("a", speech(20))
-    out.due(0)
-    out.advance(100)
-    out.forget("a")
-    out.forget("never known")
-    out.push("a", speech(20))
-    out.due(200)
-    assert out.advance(300)[0].offset_ms == 0
+    offsets_ms = []
+    for number, item_id in enumerate(("a", "b", "b", "c", "b", "a")):
+        out.push(item_id, speech(20))
+        out.due(number * 100)
+        offsets_ms += [heard.offset_ms for heard in out.advance(number * 100 + 50)]
+    assert offsets_ms == [0, 0, 20, 0, 40, 0]
 
 
 @pytest.mark.parametrize("cut_ms", range(0, 2200, 20))
