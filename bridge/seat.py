@@ -410,7 +410,7 @@ class Seat:
 
     def _lost(self, sitter: Sitter, lost: EngineLost) -> None:
         live, now_ms = self._live, self._live.now_ms()
-        if live.call.phase not in (Phase.CONNECTING, Phase.LIVE):
+        if not self._is_wanted:
             return
         if sitter is self._coming:
             self._coming_lost(sitter, lost)
@@ -480,8 +480,15 @@ class Seat:
                 live.trouble("AI lost", str(lost))
                 self._none_left("the AI was lost")
 
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether any engine is: a call that ends needs no further one."""
+        return self._live.call.phase in (Phase.CONNECTING, Phase.LIVE)
+
     def _handed_on(self, event: HandedOn) -> None:
         live = self._live
+        if not self._is_wanted:
+            return
         match event.to:
             case Destination.AI:
                 if self._sitter is not None:

@@ -13,7 +13,7 @@ import pytest
 from bridge import control, filler
 from bridge import live as live_call
 from bridge.audio import FRAME_BYTES
-from bridge.call import EngineGone
+from bridge.call import EngineGone, HangUp
 from bridge.control import Floor, HealthPart, MarkerKind, Party, Phase, TurnState, TurnView, Verb
 from bridge.engines import Destination, HandedOn, Used
 from bridge.line import HOLD
@@ -293,6 +293,22 @@ async def test_after_a_failed_swap_from_a_pin_that_was_right_the_ai_comes_all_th
         seat.swap("cascade")
         await told(desk, "The call goes on with openai.", call_id)
         await desk.until(lambda store: desk.call().view.engine == "openai" and greetings(desk) == 1)
+
+
+async def test_no_ai_is_called_into_a_call_that_ends(home: Path) -> None:
+    pin = PinGate(setting="CORDBOARD_PIN_TEST")
+    async with open_house(home, pin=pin, pins={"CORDBOARD_PIN_TEST": "4711"}) as house, house.desk() as desk:
+        line = await house.call()
+        call_id = await live_id(desk)
+        await desk.until(lambda store: desk.call().view.engine == "pin" and desk.texts())
+        session = house.bridge.switchboard.sessions[call_id]
+        assert session._seat._sitter is not None
+        session.apply(HangUp())
+        session._seat.told(session._seat._sitter, HandedOn(Destination.AI))
+        assert session._seat._coming is None
+        await line.ended
+        await desk.until(lambda store: desk.call().view.phase is Phase.ENDED)
+    assert house.model.total_sessions == 0
 
 
 async def test_a_pin_is_asked_for_before_the_ai_and_stands_nowhere(home: Path) -> None:
