@@ -5,7 +5,7 @@ a batch every `BATCH_S`, and sooner when a call's phase changed, which is also f
 itself. Of views only the newest state counts, so a fast one costs no more than a slow one; entries
 (inputs, effects, tools, what operators did, errors) are all kept, in their order. What is committed
 survives a kill. When the disk is full or the file locked, the thread keeps what it has and tries
-again; when the file is broken, it is put aside and a fresh one begun.
+again, up to `MAX_ENTRIES` of a kind; when the file is broken, it is put aside and a fresh one begun.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -32,6 +34,9 @@ BATCH_S = 0.1
 ALIVE_S = 0.5
 RETRY_S = 1.0
 BUSY_MS = 2_000
+KNOWN_MS = 20
+"""So long `Journal.knows` waits for a locked file: calls wait meanwhile."""
+
 MAX_ENTRIES = 20_000
 BRIDGE_STOPPED = "bridge stopped"
 
@@ -89,6 +94,18 @@ class _Batch:
         self.turns |= newer.turns
         self.tools |= newer.tools
         self.entries += newer.entries
+
+    def trim(self) -> int:
+        """Leave out the newest beyond `MAX_ENTRIES` of a kind. Returns how many there were."""
+        lost = len(self.entries)
+        del self.entries[MAX_ENTRIES:]
+        lost -= len(self.entries)
+        kinds: tuple[dict[Any, Any], ...] = (self.calls, self.turns, self.tools)
+        for views in kinds:
+            for key in list(islice(views, MAX_ENTRIES, None)):
+                del views[key]
+                lost += 1
+        return lost
 
 
 class Journal:
@@ -188,9 +205,9 @@ class Journal:
         return self._unfinished
 
     def knows(self, call_sid: str) -> bool:
-        """Whether a call of this CallSid is in the file. Reads the disk, for a moment."""
+        """Whether a call of this CallSid is in the file. Reads the disk, for a moment; a locked one knows of none."""
         try:
-            with _reading(self.path) as database:
+            with _reading(self.path, KNOWN_MS) as database:
                 found = database.execute("SELECT 1 FROM calls WHERE call_sid = ? LIMIT 1", (call_sid,)).fetchone()
         except sqlite3.Error:
             return False
@@ -230,7 +247,7 @@ class Journal:
             with self._lock:
                 batch.before(self._pending)
                 self._pending = batch
-                self._overflowed += overflowed
+                self._overflowed += overflowed + batch.trim()
             self._suffer(error)
             return False
         for view in batch.calls.values():
@@ -491,8 +508,8 @@ def read(path: Path, call_id: str) -> CallRecord | None:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_MS / 1000)
+def _reading(path: Path, busy_ms: int = BUSY_MS) -> Iterator[sqlite3.Connection]:
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=busy_ms / 1000)
     try:
         yield database
     finally:

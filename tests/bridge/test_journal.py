@@ -259,6 +259,35 @@ def test_a_queue_that_runs_over_is_told(book: Book, impatient: None, monkeypatch
     assert "entries of the journal were lost" in book.hears(Trouble.OVERFLOWED)
 
 
+def test_while_the_disk_fails_only_so_much_of_each_kind_is_kept(
+    book: Book, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MAX_ENTRIES", 3)
+    log, tried = book.journal, []
+    real_write = log._write
+
+    def fails(batch: object, alive: bool) -> None:
+        tried.append(batch)
+        for number in range(5):
+            # It comes while the disk is busy.
+            log.call(msgspec.structs.replace(LIVE, call_id=f"c{number}"))
+            log.turn(TurnView(call_id="c0", turn_id=f"turn-{number}", order=number, speaker=Party.AI, start_ms=0))
+            log.tool(ToolView(call_id="c0", tool_id=f"tool-{number}", order=number, name="look_up"))
+            log.entry("c0", number, "input", {})
+        if len(tried) == 3:
+            monkeypatch.setattr(log, "_write", real_write)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(log, "_write", fails)
+    log.entry("c0", 0, "input", {})
+    words = book.hears(Trouble.OVERFLOWED)
+    assert log.flush()
+    record = journal.read(book.path, "c0")
+    assert record is not None and len(record.turns) == len(record.tools) == len(record.entries) == 3
+    assert journal.read(book.path, "c2") is not None and journal.read(book.path, "c3") is None
+    assert "entries of the journal were lost" in words
+
+
 def test_a_file_that_breaks_is_put_aside_and_live_calls_are_in_the_new_one(book: Book, impatient: None) -> None:
     book.journal.call(LIVE)
     assert book.journal.flush()
