@@ -23,6 +23,7 @@ from bridge.engines import Because, Destination, EngineLost, HandedOn, Ready, Us
 from bridge.live import Live
 from bridge.memory import is_anything, remembered
 from bridge.quiet import Quiet
+from bridge.sitter import Sitter
 from bridge.succession import MENU, PIN, WITHOUT_AI, Succession
 
 log = logging.getLogger("cordboard.seat")
@@ -46,33 +47,6 @@ INTERRUPTED = (
     "stands here. Go on from there; do not greet them again."
 )
 LOST_WORDS = f"{INTERRUPTED} What they said last was lost: ask them to say it again."
-
-
-class Sitter:
-    """One engine, in the seat or on its way to it (`engines.Listener`)."""
-
-    def __init__(self, seat: Seat, name: str, engine: engines.Engine) -> None:
-        self.name = name
-        self.engine = engine
-        self.is_ready = False
-        self.takes_keys = False
-        self.wanted_ms: float | None = None
-        """When an operator asked for it."""
-
-        self.has_handed_on = False
-        """Whether it has done its part, and another engine is to go on."""
-
-        self._seat = seat
-        self.on_speech = seat.unheard
-        """Set to the AI's own while seated: the hot path has no step to spare."""
-
-    def on_event(self, event: engines.Event) -> None:
-        """Anything but audio."""
-        self._seat.told(self, event)
-
-    def on_message(self, outbound: bool, name: str, text: str) -> None:
-        """A wire message went by."""
-        self._seat.message(self, outbound, name, text)
 
 
 class Seat:
