@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bridge.errors import SettingsError
 from bridge.lock import AlreadyRunning
-from bridge.log import logging_to
+from bridge.log import logging_to, unhandled
 from bridge.service import Plan, serve
 from bridge.settings import Settings, forget_secrets, listen_address
 
@@ -102,6 +102,7 @@ def main(words: list[str] | None = None) -> int:
         forget_secrets(os.environ)
         plan = Plan(given.calls, given.scenario, given.caller)
         with logging_to(secrets=settings.secrets), new_runner() as runner:
+            runner.get_loop().set_exception_handler(unhandled)
             runner.run(serve(settings, plan))
     except SettingsError as error:
         print(f"{error.key}: {error.hint}", file=sys.stderr)

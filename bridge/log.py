@@ -8,6 +8,7 @@ exception's text, of an exception only its kind and where it came from are writt
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -139,6 +140,11 @@ class _PrivateFile(RotatingFileHandler):
         path.touch(mode=0o600)
         path.chmod(0o600)
         return super()._open()
+
+
+def unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A loop's exception handler: its own would write down the exceptions' texts."""
+    logging.getLogger("cordboard").error("%s", context.get("message", ""), exc_info=context.get("exception"))
 
 
 def _raised(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

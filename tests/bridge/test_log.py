@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import logging
 import os
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.log import RedactingFormatter, logging_to, redact
+from bridge.log import RedactingFormatter, logging_to, redact, unhandled
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 SECRETS = ("canary-secret", "canary-secret-longer", "abc")
@@ -86,6 +88,22 @@ def test_of_many_exceptions_each_is_told_and_the_systems_say_why(log: io.StringI
     first, second = log.getvalue().splitlines()
     assert first.endswith("ExceptionGroup\\nConnectionRefusedError: Connection refused\\nValueError")
     assert second.endswith("Nothing failed")
+
+
+async def test_of_what_a_forgotten_task_raised_the_words_are_not_logged(log: io.StringIO) -> None:
+    async def fails() -> None:
+        raise ValueError(" ".join(["I would", "like a refund"]))
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(unhandled)
+    forgotten = loop.create_task(fails())
+    await asyncio.wait([forgotten])
+    del forgotten
+    gc.collect()
+    assert "never retrieved" in log.getvalue() and "ValueError" in log.getvalue()
+    assert "I would like" not in log.getvalue()
+    loop.call_exception_handler({"message": "Something else happened"})
+    assert log.getvalue().endswith("Something else happened\n")
 
 
 def test_third_parties_are_redacted_and_only_heard_when_it_matters(log: io.StringIO) -> None:
