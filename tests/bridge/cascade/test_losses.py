@@ -17,6 +17,7 @@ from bridge.engines import (
     SpeechDone,
     Trouble,
     Used,
+    cascade_listening,
     cascade_replies,
     cascade_reply,
 )
@@ -53,7 +54,8 @@ async def test_a_lost_transcriber_is_replaced_and_nothing_lost(desk: Desk) -> No
     assert len(desk.all(CallerStarted)) == 1
 
 
-async def test_two_that_are_lost_in_a_row_are_the_end(model: Model) -> None:
+async def test_as_many_lost_in_a_row_as_are_tried_are_the_end(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade_listening, "AGAIN_AFTER_S", (0.0,))
     desk = Desk(model)
     with pytest.raises(EngineLost, match="gone again"):
         async with at_work(desk):
