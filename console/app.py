@@ -8,7 +8,6 @@ rehearsal always is.
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.metadata
 import logging
 import os
@@ -27,6 +26,7 @@ from console import settings as places
 from console import theme
 from console.bridge_process import BridgeProcess, has_account
 from console.crash import Crash
+from console.cycles import Cycles
 from console.desk import Desk
 from console.hotkeys import Hotkeys
 from console.link import Link, LinkLost, Refused
@@ -281,11 +281,12 @@ def run_in(qt: QApplication, make: type[App], home: Path, arguments: Sequence[st
     asyncio.set_event_loop(loop)
     try:
         app = make(qt, home, arguments, settings)
-        # A full collection holds up the window, and the sound, for a tenth of a second: spare it what never goes.
-        gc.collect()
-        gc.freeze()
+        cycles = Cycles()
         sys.setswitchinterval(SWITCH_S)
-        loop.run_until_complete(app.run())
+        try:
+            loop.run_until_complete(app.run())
+        finally:
+            cycles.close()
         return 0
     finally:
         loop.close()

@@ -24,6 +24,8 @@ import psutil
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from console.cycles import collect_due
+
 ROOT = Path(__file__).resolve().parents[1]
 GRACE_S = 1.0
 MARK = "CORDBOARD_TEST_RUN"
@@ -33,6 +35,8 @@ T = TypeVar("T")
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 set_hypothesis_home_dir(ROOT / ".hypothesis")
+# As in the window's own program: what belongs to Qt must not be collected in another thread.
+gc.disable()
 # A red run must come from a change, not from this run's luck or this machine's speed.
 hypothesis.settings.register_profile("cordboard", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("cordboard")
@@ -73,6 +77,7 @@ def leak_guard(home: Path, request: pytest.FixtureRequest) -> Iterator[None]:
             yield
         finally:
             os.chdir(before)
+            collect_due()
         left = [f"file left in the working folder: {name}" for name in sorted(os.listdir(folder))]
     left += [f"process still there: {_end(process)}" for process in _gone(lambda: _ours(processes))]
     left += [f"thread still running: {thread!r}" for thread in _gone(lambda: _new_threads(threads))]
