@@ -33,7 +33,7 @@ environment:
   OPENAI_API_KEY         the AI; OPENAI_BASE_URL for a server that speaks the same protocol
   DEEPGRAM_API_KEY, ELEVENLABS_API_KEY, CORDBOARD_CHAT_URL, CORDBOARD_CHAT_KEY, CORDBOARD_CHAT_MODEL
                          what a cascade listens, speaks and thinks with
-  CORDBOARD_ENGINE       openai, cascade or keypad: answers first, whatever a profile says
+  CORDBOARD_ENGINE       openai, gpt-live, cascade or keypad: answers first, whatever a profile says
   CORDBOARD_PUBLIC_URL   how Twilio reaches this machine (https://...), or instead
   NGROK_AUTHTOKEN        a tunnel made by ngrok
   CORDBOARD_SAY          what speaks written words: openai, local, or openai,local

@@ -19,7 +19,7 @@ from bridge.errors import SettingsError
 FOLDER = Path(__file__).resolve().parents[1] / "resources" / "profiles"
 DEFAULT = "default"
 
-EngineName: TypeAlias = Literal["openai", "cascade", "keypad"]
+EngineName: TypeAlias = Literal["openai", "gpt-live", "cascade", "keypad"]
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Number = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}\Z")]
@@ -43,6 +43,13 @@ class CascadeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     eager: bool = True
 
 
+class LiveProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The models of the gpt-live engine: the one that hears and speaks, and the one that uses its tools."""
+
+    model: _Text = "gpt-live-1"
+    backend: _Text = "gpt-6-luna"
+
+
 class PinGate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A number that the caller must enter before the AI comes.
 
@@ -61,8 +68,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     title: as operators see it. numbers: ours that it answers (or calls from), E.164. first_line:
     opens every call, word for word; it must say that this is an AI and that the call is
     recorded. tools: names that `bridge.tools` knows.
-    engine: openai, cascade or keypad; then: what follows in this order when it is lost. model,
-    voice: of the openai engine. menu: a file of `resources/menus`, for the keypad engine.
+    engine: openai, gpt-live, cascade or keypad; then: what follows in this order when it is lost. model:
+    of the openai engine; voice: of it and gpt-live. menu: a file of `resources/menus`, for the keypad engine.
     turn_detection: server (a pause ends the caller's turn) or semantic (the sense of the words
     does). noise_reduction: near (a handset), far (a room) or off; both of the openai engine.
     budget_usd: the most that one call's AI may cost; then its menu goes on, if it is one of the engines,
@@ -82,6 +89,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     turn_detection: Literal["server", "semantic"] = "server"
     noise_reduction: Literal["near", "far", "off"] = "off"
     cascade: CascadeProfile = CascadeProfile()
+    live: LiveProfile = LiveProfile()
     menu: _Text = "fallback"
     pin: PinGate | None = None
     budget_usd: Annotated[float, Meta(ge=0.01, le=10_000)] | None = None

@@ -15,7 +15,7 @@ from console.telephone import spaced
 
 YOU = "You"
 _NAME = re.compile(r"(?P<who>[^():]{1,80}) \(window \d+\)")
-_ENGINE = re.compile(r"(?P<before>(?:engine|called): |(?:goes on|stays) with )(?P<engine>[a-z]+)(?=\.?$)")
+_ENGINE = re.compile(r"(?P<before>(?:engine|called): |(?:goes on|stays) with )(?P<engine>[a-z-]+)(?=\.?$)")
 
 _NUMBER = re.compile(r"\+\d{7,15}\b")
 
@@ -24,6 +24,7 @@ KEYPAD = "keypad"
 WITHOUT_AI = (PIN, KEYPAD)
 ENGINES = {
     "openai": "OpenAI Realtime",
+    "gpt-live": "GPT-Live",
     "cascade": "Cascade",
     KEYPAD: "Keypad menu",
     PIN: "Caller enters a PIN",

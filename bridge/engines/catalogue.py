@@ -8,9 +8,10 @@ from functools import partial
 from msgspec.structs import replace
 
 from bridge import menus, tools
-from bridge.engines import Because, Engine
+from bridge.engines import Because, Engine, gpt_live_messages
 from bridge.engines import cascade as cascades
 from bridge.engines.chat import Chat
+from bridge.engines.gpt_live import GptLive
 from bridge.engines.keypad import Keypad, gate
 from bridge.engines.keypad_menu import Menu
 from bridge.engines.openai import OpenAIRealtime, load_prices
@@ -91,6 +92,8 @@ class Catalogue:
         """Which of this profile's models spend nothing of its budget since no price is known, a sentence, or ""."""
         cascade, engines = profile.cascade, (profile.engine, *profile.then)
         models = [profile.model] if "openai" in engines else []
+        if "gpt-live" in engines:
+            models += [profile.live.model, *([profile.live.backend] if profile.tools else [])]
         if "cascade" in engines:
             # What vendors' files name themselves is in the list that ships.
             named = cascade.transcriber_model, cascade.chat_model or self._settings.chat_model, cascade.speaker_model
@@ -115,6 +118,7 @@ class Catalogue:
         }
         needed = {
             "openai": ["OPENAI_API_KEY"],
+            "gpt-live": ["OPENAI_API_KEY"],
             "cascade": [KEYS[cascade.transcriber], "CORDBOARD_CHAT_KEY", KEYS[cascade.speaker]],
         }
         return next((key for key in needed.get(name, []) if not keys[key]), "")
@@ -127,6 +131,8 @@ class Catalogue:
         match name:
             case "openai":
                 return self._openai(profile)
+            case "gpt-live":
+                return self._gpt_live(profile)
             case "cascade":
                 return self._cascade(profile)
             case "keypad":
@@ -147,6 +153,17 @@ class Catalogue:
         )
         return OpenAIRealtime(
             config,
+            api_key=self._settings.openai_api_key,
+            base_url=self._settings.openai_base_url,
+            patience_s=PATIENCE_S,
+        )
+
+    def _gpt_live(self, profile: Profile) -> Engine:
+        live, declared = profile.live, tuple(tools.declarations(profile.tools))
+        config = gpt_live_messages.Config(live.model, profile.voice, profile.prompt, live.backend, declared)
+        return GptLive(
+            config,
+            voice=self._voice,
             api_key=self._settings.openai_api_key,
             base_url=self._settings.openai_base_url,
             patience_s=PATIENCE_S,

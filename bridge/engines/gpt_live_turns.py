@@ -9,9 +9,11 @@ What a caller murmurs while the AI speaks ("mhm") is no interruption: it becomes
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass
 
+from bridge.audio import BYTES_PER_MS
 from bridge.engines import (
     CallerStarted,
     CallerStopped,
@@ -31,6 +33,9 @@ from bridge.engines.phrases import is_assent, words_of
 PAUSE_MS = 700
 """Silence of the AI after which its next sound is another reply."""
 
+ASKED_PAUSE_MS = 300
+"""The same, where a reply was asked for and may follow closely on another."""
+
 CALLER_PAUSE_MS = 1200
 """Without new words of the caller for so long, their turn is over."""
 
@@ -45,17 +50,19 @@ STOPPED_MS = 15_000
 
 EXPIRY_MS = 20_000
 KEPT_CHARS = 2000
+KEPT_REPLIES = 8
 _SENTENCE_ENDS = (".", "!", "?", "…")
 
 
 @dataclass(slots=True)
 class _Reply:
-    """The AI's speech. text: what is known of it so far."""
+    """The AI's speech. text, sound_bytes: what is known of it so far."""
 
     reply_id: str
     item_id: str
     kind: ReplyKind
     text: str = ""
+    sound_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -86,6 +93,7 @@ class Turns:
         self._number = 0
         self._reply: _Reply | None = None
         self._last: _Reply | None = None
+        self._recent: deque[_Reply] = deque(maxlen=KEPT_REPLIES)
         self._loud_ms = -PAUSE_MS
         self._drop_until_ms = 0
         self._early_words = ""
@@ -114,6 +122,20 @@ class Turns:
         if now_ms - self._loud_ms < PAUSE_MS:
             self._drop_until_ms = now_ms + (YIELDS_MS if by_caller else STOPPED_MS)
 
+    def stopped(self, now_ms: int) -> None:
+        """The AI has stopped, as it had to: whatever it says from now on is new."""
+        self._drop_until_ms = 0
+        self._loud_ms = now_ms - PAUSE_MS
+
+    def heard_of(self, item_id: str, heard_ms: int) -> str | None:
+        """What the caller heard of an item in so many ms, in whole words; None when it was all, or is not known."""
+        reply = next((one for one in self._recent if one.item_id == item_id), None)
+        if reply is None or not reply.text.strip() or heard_ms * BYTES_PER_MS >= reply.sound_bytes:
+            return None
+        text = reply.text.strip()
+        begun = text[: len(text) * heard_ms * BYTES_PER_MS // reply.sound_bytes]
+        return begun.rpartition(" ")[0]
+
     def may_answer(self, allowed: bool, now_ms: int) -> None:
         """Whether the AI is to be heard. Of what it says when it may again, the end alone is not passed on."""
         if allowed != self.allowed:
@@ -123,6 +145,22 @@ class Turns:
     def unhear(self) -> None:
         """The caller's turn that is under way is no more."""
         self._turn = None
+
+    def opened(self, text: str, mulaw: bytes, now_ms: int, listener: Listener) -> None:
+        """The conversation was opened with these words, in another voice: all of them at once."""
+        if self._reply is not None:
+            self._end("completed", self._news)
+        self.tick(now_ms, listener)
+        self._asked.appendleft(_Asked(ReplyKind.GREETING, "", now_ms))
+        self._early_words = text
+        reply = self._begin(now_ms, listener)
+        reply.sound_bytes = len(mulaw)
+        listener.on_speech(reply.item_id, b64encode(mulaw).decode())
+        ended: list[Event] = []
+        self._end("completed", ended)
+        self._last = None
+        for event in ended:
+            listener.on_event(event)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────
 
@@ -138,7 +176,9 @@ class Turns:
             if not loud:
                 return
             self._begin(now_ms, listener)
-        listener.on_speech(self.speaking, payload)
+        assert self._reply is not None
+        self._reply.sound_bytes += len(payload) * 3 // 4 - payload.count("=", -2)
+        listener.on_speech(self._reply.item_id, payload)
 
     def words(self, delta: str, now_ms: int, listener: Listener) -> None:
         """More of what the AI says, a little before or after its sound."""
@@ -176,7 +216,7 @@ class Turns:
     def tick(self, now_ms: int, listener: Listener) -> None:
         """Let time pass."""
         news, self._news = self._news, []
-        if now_ms - self._loud_ms >= PAUSE_MS:
+        if now_ms - self._loud_ms >= (ASKED_PAUSE_MS if self._asked else PAUSE_MS):
             self._drop_until_ms = 0
             if self._reply is not None:
                 self._end("completed", news)
@@ -197,16 +237,18 @@ class Turns:
         self._number += 1
         return f"live-{kind}-{self._number}"
 
-    def _begin(self, now_ms: int, listener: Listener) -> None:
+    def _begin(self, now_ms: int, listener: Listener) -> _Reply:
         if self._turn is not None:
             # Told of already: it is as soon as no reply runs.
             self._finish(self._turn, listener)
         asked = self._asked.popleft() if self._asked else _Asked(ReplyKind.ANSWER, "", now_ms)
         reply = self._reply = _Reply(self._new("reply"), self._new("item"), asked.kind, self._early_words)
+        self._recent.append(reply)
         self._last, self._early_words = None, ""
         listener.on_event(ReplyStarted(reply.reply_id, reply.kind, asked.request))
         if reply.text:
             listener.on_event(ReplyWords(reply.reply_id, reply.item_id, reply.text))
+        return reply
 
     def _end(self, status: str, news: list[Event]) -> None:
         reply = self._reply
