@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections import Counter
-from collections.abc import Coroutine
-from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import web
 from msgspec import UNSET
 
 from bridge.audio import BYTES_PER_MS
 from bridge.rehearsal import model_beta as beta
 from bridge.rehearsal import model_wire as wire
 from bridge.rehearsal.ear import Ear, Started, Stopped
-from bridge.rehearsal.mind import Heard, Mind, unsaid
+from bridge.rehearsal.mind import unsaid
 from bridge.rehearsal.model_items import Items, text_of
 from bridge.rehearsal.model_reply import AUDIO_TOKENS_PER_S, Reply
 from bridge.rehearsal.model_scribe import CALLER_TOKENS_PER_S, Scribe
 from bridge.rehearsal.model_settings import Settings, Transcribing
+from bridge.rehearsal.model_socket import Socket
 from bridge.rehearsal.model_wire import Refused
 
 if TYPE_CHECKING:
     from bridge.rehearsal.model import Model
 
 SHORTEST_COMMIT_MS = 100
-_ENDS = (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-log = logging.getLogger("cordboard.rehearsal")
-_encoder = msgspec.json.Encoder()
 
 
 class Truncation(NamedTuple):
@@ -43,35 +35,23 @@ class Truncation(NamedTuple):
     audio_end_ms: int
 
 
-class Session:
-    """From accepted socket to close. Its public lists are a record for whoever watches the rehearsal.
+class Session(Socket):
+    """See `Socket`.
 
     name: of the model, "" for a session that only writes down.
 
-    received: all client messages but audio, as sent; truncations and cancels: those that were in
-    order; refusals: the `error` events sent; heard and said: what was understood and spoken;
-    sent, events: how many events of each type, and in all, went out.
+    truncations and cancels: those that were in order.
     """
 
     def __init__(self, model: Model, ws: web.WebSocketResponse, request: web.Request, name: str, seed: int) -> None:
-        self.model = model
-        self.chance = Random(seed)
-        self.id = self.new_id("sess")
+        super().__init__(model, ws, request, seed)
         self.conversation_id = self.new_id("conv")
         expires_at = model.expires_at()
         self.settings = Settings(self.id, name, expires_at) if name else Transcribing(self.id, expires_at)
         self.settings.mulaw = not model.faults.pcm16_only
         self._beta = model.faults.beta
-        self.mind = Mind(model.replies)
-        self.gone = asyncio.Event()
-        self.received: list[dict[str, Any]] = []
         self.truncations: list[Truncation] = []
         self.cancels = 0
-        self.refusals: list[dict[str, Any]] = []
-        self.heard: list[Heard] = []
-        self.said: list[str] = []
-        self.sent: Counter[str] = Counter()
-        self.appended_bytes = 0
         self.items = Items()
         self.active: Reply | None = None
         self._beside: dict[str, Reply] = {}
@@ -79,52 +59,14 @@ class Session:
         self._scribe = Scribe(self)
         self._speech_item = ""
         self._heard: dict[str, float] = {}
-        self._ws, self._request = ws, request
-        self._tasks: set[asyncio.Task[None]] = set()
         self._idle_at_ms: int | None = None
-        self.events = 0
-        self._frozen = False
         self._tokens = (0, 0)
 
     # ── life ──────────────────────────────────────────────────────────────────────────────
 
-    async def run(self) -> None:
-        """Serves the client until either side closes."""
-        expiry = asyncio.get_running_loop().call_later(self.model.expires_s, lambda: self.start(self.expire()))
-        try:
-            await self.emit("session.created", session=self.settings.value)
-            while (message := await self._ws.receive()).type not in _ENDS:
-                if not self._frozen:
-                    await self._receive(message)
-        finally:
-            expiry.cancel()
-            await self.end()
-
-    async def _receive(self, message: WSMessage) -> None:
-        match message.type:
-            case WSMsgType.TEXT:
-                self.model.tap.came("openai", message.data)
-                await self._obey(message.data)
-            case WSMsgType.PING:
-                await self._ws.pong(message.data)
-            case WSMsgType.CLOSE:
-                await self._ws.close()
-            case WSMsgType.BINARY:
-                await self._refuse(Refused("invalid_value", "Send text messages, not binary ones."), None)
-
-    async def end(self) -> None:
-        """Stops all that it does; the socket is the server's to close."""
-        self.gone.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def leave(self, code: int, reason: str) -> None:
-        """Closes the socket."""
-        self.gone.set()
-        if self._frozen and (transport := self._request.transport):
-            transport.abort()
-        await self._ws.close(code=code, message=reason.encode())
+    async def begin(self) -> None:
+        """See `Socket.begin`."""
+        await self.emit("session.created", session=self.settings.value)
 
     async def error(
         self, code: str | None, message: str, *, param: str | None = None, event_id: str | None = None
@@ -135,64 +77,20 @@ class Session:
         self.refusals.append(error)
         await self.emit("error", error=error)
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Runs something for as long as the session lives."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-        return task
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("a session of the rehearsal AI failed", exc_info=error)
-            self.start(self.leave(1011, "internal error"))
-
-    def new_id(self, kind: str) -> str:
-        """A fresh identity as the real one makes them."""
-        return f"{kind}_{''.join(self.chance.choices(_ALPHABET, k=21))}"
-
-    async def emit(self, name: str, /, **fields: Any) -> None:
-        """Sends one event, and the faults that are due after it."""
-        if self._frozen or self.gone.is_set():
-            return
-        self.events += 1
-        event = {"type": name, "event_id": f"event_{self.id[5:15]}{self.events:06d}", **fields}
-        shaped = beta.told(event) if self._beta else event
-        if shaped is None:
-            return
-        await self._send(_encoder.encode(shaped).decode())
-        self.sent[shaped["type"]] += 1
-        self.model.noted()
-        for text in self.model.faults.after(name):
-            await self._send(text)
-        match self.model.faults.ending(self.events):
-            case 0:
-                return
-            case 1006 if transport := self._request.transport:
-                transport.abort()
-            case -1:
-                self._frozen = True
-            case code:
-                self.gone.set()
-                self.start(self.leave(code, "fault"))
-
-    async def _send(self, text: str) -> None:
-        self.model.tap.leaves("openai", text)
-        try:
-            await self._ws.send_str(text)
-        except ConnectionError:
-            self.gone.set()
+    def shaped(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """See `Socket.shaped`."""
+        return beta.told(event) if self._beta else event
 
     async def expire(self) -> None:
-        """Ends as a session does whose time is up."""
+        """See `Socket.expire`."""
         minutes = self.model.expires_s / 60
         await self.error("session_expired", f"Your session hit the maximum duration of {minutes:g} minutes.")
         await self.leave(1001, "session_expired")
 
     # ── what clients send ─────────────────────────────────────────────────────────────────
 
-    async def _obey(self, text: str) -> None:
+    async def obey(self, text: str) -> None:
+        """See `Socket.obey`."""
         try:
             message = beta.decode(text) if self._beta else wire.decode(text)
             if isinstance(message, wire.Append):
@@ -201,10 +99,11 @@ class Session:
             self.received.append(msgspec.json.decode(text))
             await self._act(message)
         except Refused as refused:
-            await self._refuse(refused, wire.event_id_of(text))
+            await self.refuse(refused, wire.event_id_of(text))
         self.model.noted()
 
-    async def _refuse(self, refused: Refused, event_id: str | None) -> None:
+    async def refuse(self, refused: Refused, event_id: str | None) -> None:
+        """See `Socket.refuse`."""
         await self.error(refused.code, refused.message, param=refused.param, event_id=event_id)
 
     async def _act(self, message: wire.Client) -> None:
