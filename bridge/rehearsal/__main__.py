@@ -147,6 +147,7 @@ class Rehearsal:
         )
         if not self._model.open_sessions:
             self._model.sessions.clear()
+            self._model.live_sessions.clear()
 
 
 def another(scenario: Scenario, which: int) -> Scenario:

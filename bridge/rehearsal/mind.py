@@ -22,6 +22,7 @@ _SAID_TO_CALLER = re.compile(
     r'said to the caller[^:"]*: "(.*?)"(?= What the caller said | Your colleague tells | Go on |\s*$)', re.DOTALL
 )
 _COLLEAGUE_TOLD = re.compile(r"colleague (?:tells|told) you: (.+?)(?= Go on | Do not greet |$)", re.DOTALL)
+_GREET = re.compile(r"^(?:please )?greet\b", re.IGNORECASE)
 _HOLD_OVER = re.compile(r"^The caller was on hold\b")
 _NO_WORDS = re.compile(r"\[.*?\]")
 
@@ -164,13 +165,8 @@ class Mind:
 
     def plan(self, instructions: str | None, tools: set[str]) -> Plan:
         """The next reply. instructions: of this response alone; tools: those that may be used in it."""
-        if instructions is not None:
-            if exact := _EXACTLY.match(instructions):
-                self._begun = True
-                return Plan(exact[1])
-            if told := _IN_OWN_WORDS.match(instructions):
-                self._begun = True
-                return Plan(f"{OF_COURSE} {told[1]}")
+        if instructions is not None and (asked := self._asked_for(instructions)):
+            return asked
         waiting, self._waiting = self._waiting, _Waiting()
         parts = waiting.notes[-1:] or ([THANKS] if waiting.held else [])
         parts += [result_told(tool.then, tool.failed, output) for tool, output in waiting.results]
@@ -185,6 +181,30 @@ class Mind:
             says = _worked_in(guidance, says)
         self._begun = True
         return Plan(says, tool, waiting)
+
+    def comment(self, content: str, tools: set[str]) -> Plan:
+        """What it says of something that it may tell the caller: what it is asked to, or just that."""
+        if asked := self._asked_for(content):
+            return asked
+        before = (len(self._waiting.guidance), len(self._waiting.notes), self._waiting.held)
+        self.read("system", content)
+        if _GREET.match(content) or before != (
+            len(self._waiting.guidance),
+            len(self._waiting.notes),
+            self._waiting.held,
+        ):
+            return self.plan(None, tools)
+        self._begun = True
+        return Plan(content)
+
+    def _asked_for(self, instructions: str) -> Plan | None:
+        if exact := _EXACTLY.match(instructions):
+            self._begun = True
+            return Plan(exact[1])
+        if told := _IN_OWN_WORDS.match(instructions):
+            self._begun = True
+            return Plan(f"{OF_COURSE} {told[1]}")
+        return None
 
     def aside(self, instructions: str | None) -> Plan:
         """A reply beside the conversation, which stays as it is: what the caller wanted last."""

@@ -28,7 +28,9 @@ from bridge.rehearsal.elevenlabs import ElevenLabs
 from bridge.rehearsal.mind import Heard
 from bridge.rehearsal.model_chat import Completions
 from bridge.rehearsal.model_chat_wire import MODELS as CHAT_MODELS
+from bridge.rehearsal.model_live import LiveSession
 from bridge.rehearsal.model_session import Session
+from bridge.rehearsal.model_socket import Socket
 from bridge.rehearsal.model_wire import MAX_APPEND_BYTES, MODELS, Refused
 from bridge.rehearsal.tap import Tap
 from bridge.rehearsal.voice import Voice
@@ -128,6 +130,8 @@ class Model:
     how long after a turn its words come, at least and at most. stt_delay_ms, aura_delay_ms: how long
     Deepgram takes to understand, and to begin to speak, likewise. expires_s: life of a session.
     seed: decides all that is left to chance. speech_path: where speech programs are looked for.
+    live_pace: how many times faster than real time GPT-Live speaks, which the real one never does.
+    live_usage_s: how often it tells of its usage.
     """
 
     def __init__(
@@ -142,6 +146,8 @@ class Model:
         expires_s: float = 3600.0,
         seed: int = 1,
         speech_path: str | None = None,
+        live_pace: float = 1.0,
+        live_usage_s: float = 5.0,
     ) -> None:
         self.api_key = api_key
         self.model_delay_ms = model_delay_ms
@@ -149,6 +155,7 @@ class Model:
         self.transcript_delay_ms = transcript_delay_ms
         self.stt_delay_ms, self.aura_delay_ms = stt_delay_ms, aura_delay_ms
         self.expires_s = expires_s
+        self.live_pace, self.live_usage_s = live_pace, live_usage_s
         self.faults = Faults()
         self.tap = Tap()
         self.replies = [reply for name in scenario.names() for reply in scenario.load(name).replies]
@@ -157,6 +164,8 @@ class Model:
         self.deepgram = Deepgram(self, seed)
         self.sessions: list[Session] = []
         """Every session there was; the record of a test. A long rehearsal may clear the ended ones."""
+        self.live_sessions: list[LiveSession] = []
+        """The same of GPT-Live; ``open_sessions`` and ``total_sessions`` count both."""
         self.spoken: list[speech.Asked] = []
         """Every text that speech was made of, likewise."""
         self.speech_finished = self.speech_cut_short = 0
@@ -168,12 +177,13 @@ class Model:
         self._seed = seed
         self._recogniser = ThreadPoolExecutor(1, "cordboard-recogniser")
         self._runner: web.AppRunner | None = None
-        self._open: set[Session] = set()
+        self._open: set[Socket] = set()
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     async def __aenter__(self) -> Model:
         app = web.Application()
         app.router.add_get("/v1/realtime", self._connect)
+        app.router.add_get("/v1/live/sessions", self._connect_live)
         app.router.add_post("/v1/audio/speech", self._speak)
         self.deepgram.add_routes(app, "/v1/deepgram")
         app.add_routes(self.elevenlabs.routes("/v1/elevenlabs"))
@@ -283,11 +293,7 @@ class Model:
         name = request.query.get("model", "")
         if not name and request.query.get("intent") != "transcription":
             return _refusal(400, "missing_model", "You must provide a model parameter.")
-        # 15 MiB of audio are 20 MiB of base64, and the JSON around it.
-        largest = MAX_APPEND_BYTES * 4 // 3 + 65536
-        # Pings and closes come to the session as messages: a half-open one answers neither.
-        ws = web.WebSocketResponse(compress=False, timeout=1.0, max_msg_size=largest, autoping=False, autoclose=False)
-        await ws.prepare(request)
+        ws = await _accepted(request)
         self.total_sessions += 1
         session = Session(self, ws, request, name, self._seed * 1_000_003 + self.total_sessions)
         if not self.faults.beta and (problem := _problem(request, name)):
@@ -295,8 +301,24 @@ class Model:
             await session.error(code, words)
             await session.leave(4000, f"invalid_request_error.{code}")
             return ws
-        self.open_sessions += 1
         self.sessions.append(session)
+        await self._serve(session)
+        return ws
+
+    async def _connect_live(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request, self.faults.refuse_status):
+            return refused
+        if request.query:
+            return _refusal(400, "unknown_parameter", "A live session takes no query: configure it by session.start.")
+        ws = await _accepted(request)
+        self.total_sessions += 1
+        session = LiveSession(self, ws, request, self._seed * 1_000_003 + self.total_sessions)
+        self.live_sessions.append(session)
+        await self._serve(session)
+        return ws
+
+    async def _serve(self, session: Socket) -> None:
+        self.open_sessions += 1
         self._open.add(session)
         self.noted()
         try:
@@ -305,7 +327,15 @@ class Model:
             self._open.discard(session)
             self.open_sessions -= 1
             self.noted()
-        return ws
+
+
+async def _accepted(request: web.Request) -> web.WebSocketResponse:
+    # 15 MiB of audio are 20 MiB of base64, and the JSON around it.
+    largest = MAX_APPEND_BYTES * 4 // 3 + 65536
+    # Pings and closes come to the session as messages: a half-open one answers neither.
+    ws = web.WebSocketResponse(compress=False, timeout=1.0, max_msg_size=largest, autoping=False, autoclose=False)
+    await ws.prepare(request)
+    return ws
 
 
 def _problem(request: web.Request, name: str) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bridge.audio import silence
 from bridge.engines.speech import VoiceFailed
 from bridge.engines.speech.local_voice import LocalVoice
+from bridge.engines.speech.pcm_stream import PcmStream
 from bridge.engines.speech.sound import without_silence
 from bridge.engines.speech.workshop import Workshop
 from bridge.rehearsal.clips import AI_VOICE, shipped
@@ -60,6 +61,15 @@ class Voice:
         """The text as audio. Raises VoiceFailed where it could only babble."""
         sounds = [await self._sentence(sentence, or_babble=False) for sentence in sentences(text)]
         return silence(SENTENCE_PAUSE_MS).join(sounds)
+
+    async def telephoned(self, pcm: bytes) -> bytes:
+        """16-bit samples at 24 kHz as mu-law, as long as they were."""
+
+        def work() -> bytes:
+            stream = PcmStream()
+            return b"".join((*stream.take(pcm), stream.end()))
+
+        return await self._workshop.do(work)
 
     def close(self) -> None:
         """Ends the worker; what it is at takes well below a second."""
