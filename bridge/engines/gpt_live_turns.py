@@ -191,6 +191,8 @@ class Turns:
         if reply is None:
             self._early_words = (self._early_words + delta)[-KEPT_CHARS:]
             return
+        if not reply.text:
+            delta = delta.lstrip()
         reply.text += delta
         listener.on_event(ReplyWords(reply.reply_id, reply.item_id, delta))
         if reply is last:
@@ -242,7 +244,7 @@ class Turns:
             # Told of already: it is as soon as no reply runs.
             self._finish(self._turn, listener)
         asked = self._asked.popleft() if self._asked else _Asked(ReplyKind.ANSWER, "", now_ms)
-        reply = self._reply = _Reply(self._new("reply"), self._new("item"), asked.kind, self._early_words)
+        reply = self._reply = _Reply(self._new("reply"), self._new("item"), asked.kind, self._early_words.lstrip())
         self._recent.append(reply)
         self._last, self._early_words = None, ""
         listener.on_event(ReplyStarted(reply.reply_id, reply.kind, asked.request))

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from bridge.audio import FRAME_MS
 from bridge.engines import (
     KEPT_MS,
     Listener,
@@ -33,7 +34,6 @@ from bridge.engines import openai_messages as openai
 from bridge.engines.gpt_live_messages import Config
 from bridge.engines.gpt_live_turns import Turns
 from bridge.engines.prices import Rates, minutes_usd, rates_for, tokens_usd
-from bridge.engines.speech.stream_time import StreamTime
 
 APPEND = "session.input_audio.append"
 _APPEND = b'{"type":"session.input_audio.append","audio":'
@@ -84,7 +84,8 @@ class Wire:
         self._stop_until_ms = 0
         self._opening: tuple[str, bytes] | None = None
         self._kept: deque[tuple[str, int]] = deque()
-        self._time = StreamTime()
+        self._began_ms: int | None = None
+        self._heard_ms = 0
         self._numbered = 0
         self._seconds = 0.0
         self._tools: set[str] = set()
@@ -115,7 +116,9 @@ class Wire:
             while at_ms - self._kept[0][1] >= KEPT_MS:
                 self._kept.popleft()
             return None
-        self._time.sent(len(payload) * 3 // 4 - payload.count("=", -2), at_ms)
+        if self._began_ms is None:
+            self._began_ms = at_ms
+        self._heard_ms = at_ms + FRAME_MS
         return _APPEND + _encode(payload) + b"}"
 
     def greet(self, text: str, mulaw: bytes) -> None:
@@ -182,12 +185,12 @@ class Wire:
         """See `Engine.cut`. Who speaks over it stops it by themselves; for an operator it is stopped."""
         heard = self.turns.heard_of(item_id, heard_ms)
         self.turns.cut(now_ms, by_caller=by_caller)
+        if heard is not None:
+            self.tell(f'You were cut short. Of what you said last the caller heard only: "{heard}"')
         if not by_caller:
             self._opening = None
             self._held = [message for message in self._held if message["type"] != "session.commentary.append"]
             self._stop(now_ms)
-        if heard is not None:
-            self.tell(f'You were cut short. Of what you said last the caller heard only: "{heard}"')
 
     def may_answer(self, allowed: bool, now_ms: int) -> None:
         """See `Engine.may_answer`."""
@@ -195,8 +198,9 @@ class Wire:
             return
         self.turns.may_answer(allowed, now_ms)
         self._opening = None
-        self._stop(now_ms)
+        # Told before it is stopped: it must not begin anew in between.
         self.tell(SPEAK_AGAIN if allowed else ONLY_LISTEN)
+        self._stop(now_ms)
 
     def _stop(self, now_ms: int) -> None:
         """Whatever it says, it says no more."""
@@ -278,7 +282,7 @@ class Wire:
             case "session.output_transcript.delta":
                 self.turns.words(delta, now_ms, listener)
             case "session.input_transcript.delta":
-                start_ms, end_ms = self._time.call_ms(message.start_ms), self._time.call_ms(message.end_ms)
+                start_ms, end_ms = self._call_ms(message.start_ms), self._call_ms(message.end_ms)
                 self.turns.caller(delta, start_ms, end_ms, now_ms, listener)
             case _ if name in _HANDLERS:
                 decoder, handle = _HANDLERS[name]
@@ -291,6 +295,10 @@ class Wire:
             case _ if name not in _QUIET:
                 known = name in self.unknown or len(self.unknown) < KEPT_NAMES
                 self.unknown[name if known else "(others)"] += 1
+
+    def _call_ms(self, session_ms: int) -> int:
+        """Call time of a moment of the session, which began with the first sound: nothing is heard ahead of time."""
+        return min((self._began_ms or 0) + session_ms, self._heard_ms)
 
     def _on_started(self, message: told.Started, now_ms: int, listener: Listener) -> None:
         if self.ready:

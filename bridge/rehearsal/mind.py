@@ -22,7 +22,7 @@ _SAID_TO_CALLER = re.compile(
     r'said to the caller[^:"]*: "(.*?)"(?= What the caller said | Your colleague tells | Go on |\s*$)', re.DOTALL
 )
 _COLLEAGUE_TOLD = re.compile(r"colleague (?:tells|told) you: (.+?)(?= Go on | Do not greet |$)", re.DOTALL)
-_GREET = re.compile(r"^(?:please )?greet\b", re.IGNORECASE)
+_BEGIN = re.compile(r"^(?:please )?(?:greet|answer)\b", re.IGNORECASE)
 _HOLD_OVER = re.compile(r"^The caller was on hold\b")
 _NO_WORDS = re.compile(r"\[.*?\]")
 
@@ -188,7 +188,7 @@ class Mind:
             return asked
         before = (len(self._waiting.guidance), len(self._waiting.notes), self._waiting.held)
         self.read("system", content)
-        if _GREET.match(content) or before != (
+        if _BEGIN.match(content) or before != (
             len(self._waiting.guidance),
             len(self._waiting.notes),
             self._waiting.held,

@@ -8,6 +8,7 @@ Source: the official `openai` package, types/live (read 2026-11).
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 YIELDS_AFTER_MS = 240
 """So much speech over its own makes it stop: less is a murmur."""
 
+_ONLY_LISTEN = re.compile(r"\bonly listen\b", re.IGNORECASE)
+_MAY_SPEAK = re.compile(r"\bmay speak again\.", re.IGNORECASE)
 _WORDS = "session.input_transcript.delta"
 _WORDS_EVERY_MS = 200
 _VAD = Vad(silence_duration_ms=400, unfinished_ms=1500)
@@ -131,8 +134,11 @@ class LiveSession(Socket):
         self.config = wire.resource(message.session, self.id, int(time.time() + self.model.expires_s))
         self._tasks_given.configure(self.config.get("delegation"))
         for past in self.config.get("input", ()):
-            role = "system" if past["role"] == "developer" else past["role"]
-            self.mind.read(role, past["content"][0]["text"])
+            role, said = past["role"], past["content"][0]["text"]
+            if role == "developer":
+                self._read(said)
+            else:
+                self.mind.read(role, said)
         self._begun_s = asyncio.get_running_loop().time()
         await self.emit("session.started", session=self.config, client_event_id=_id(message))
         self.start(self._mouth.run())
@@ -177,7 +183,13 @@ class LiveSession(Socket):
         if isinstance(message, wire.Commentary):
             self._mouth.comment(message.content)
         else:
-            self.mind.read("system", message.content)
+            self._read(message.content)
+
+    def _read(self, text: str) -> None:
+        if _ONLY_LISTEN.search(text) or _MAY_SPEAK.search(text):
+            self._mouth.only_listens = _ONLY_LISTEN.search(text) is not None
+        else:
+            self.mind.read("system", text)
 
     async def _play(self, pcm: bytes, event_id: str | None) -> None:
         if self._mouth.plays_fixture:
@@ -200,7 +212,7 @@ class LiveSession(Socket):
                 case Started():
                     self._lag_ms = max(0, self.now_ms() - self._ear.position_ms)
                     self._speech_ms, self._yields = self._ear.position_ms, True
-                    self._written, self._written_to_ms = "", event.at_ms
+                    self._written, self._written_to_ms = "", event.at_ms + _VAD.prefix_padding_ms
                     self._next_words_ms = self._ear.position_ms + _WORDS_EVERY_MS
                 case Stopped():
                     await self._heard(event)
@@ -223,7 +235,8 @@ class LiveSession(Socket):
         self.heard += heard
         for one in heard:
             self.mind.hear(one)
-        await self._write(" ".join(one.transcript for one in heard), event.at_ms)
+        until_ms = max(self._written_to_ms, event.at_ms - _VAD.silence_duration_ms)
+        await self._write(" ".join(one.transcript for one in heard), until_ms)
         self._mouth.answer()
 
     async def _write(self, text: str, until_ms: int) -> None:

@@ -34,10 +34,13 @@ class _Utterance:
 
 
 class Mouth:
-    """One session's. plays_fixture: a client's own sound goes out, and nothing else is said."""
+    """One session's. plays_fixture: a client's own sound goes out, and nothing else is said.
+
+    only_listens: nothing of the caller's is answered.
+    """
 
     def __init__(self, session: LiveSession) -> None:
-        self.plays_fixture = False
+        self.plays_fixture = self.only_listens = False
         self._session = session
         self._wanted: deque[str | None] = deque()
         self._stirred = asyncio.Event()
@@ -45,7 +48,7 @@ class Mouth:
 
     def answer(self) -> None:
         """Say what is to be answered, as soon as the caller lets it."""
-        if None not in self._wanted:
+        if None not in self._wanted and not self.only_listens:
             self._wanted.append(None)
         self._stirred.set()
 
