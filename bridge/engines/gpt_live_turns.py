@@ -106,6 +106,10 @@ class Turns:
         """The item that the AI speaks now, "" when it does not."""
         return self._reply.item_id if self._reply is not None else ""
 
+    def is_at_it(self, now_ms: int) -> bool:
+        """Whether the AI speaks, be it heard or not, or was asked to."""
+        return now_ms - self._loud_ms < PAUSE_MS or bool(self._asked)
+
     # ── what is wanted ────────────────────────────────────────────────────────────────────
 
     def ask(self, kind: ReplyKind, request: str, now_ms: int) -> None:
@@ -263,7 +267,8 @@ class Turns:
         news.append(ReplyDone(reply.reply_id, reply.kind, status, spoke=True))
 
     def _tell(self, turn: _Turn, listener: Listener, *, over_ai: bool = False) -> None:
-        turn.told = True
+        # Words of the AI after the caller's are another reply's.
+        turn.told, self._last = True, None
         words = turn.text.strip()
         why = (turn.end_ms - turn.start_ms, words) if over_ai else (0, "")
         listener.on_event(CallerStarted(turn.item_id, turn.start_ms, *why))

@@ -183,27 +183,30 @@ class Wire:
 
     def cut(self, item_id: str, heard_ms: int, now_ms: int, *, by_caller: bool) -> None:
         """See `Engine.cut`. Who speaks over it stops it by themselves; for an operator it is stopped."""
-        heard = self.turns.heard_of(item_id, heard_ms)
+        heard, is_at_it = self.turns.heard_of(item_id, heard_ms), self.turns.is_at_it(now_ms)
         self.turns.cut(now_ms, by_caller=by_caller)
         if heard is not None:
             self.tell(f'You were cut short. Of what you said last the caller heard only: "{heard}"')
         if not by_caller:
             self._opening = None
             self._held = [message for message in self._held if message["type"] != "session.commentary.append"]
-            self._stop(now_ms)
+            if is_at_it:
+                self._stop(now_ms)
 
     def may_answer(self, allowed: bool, now_ms: int) -> None:
         """See `Engine.may_answer`."""
         if allowed == self.turns.allowed:
             return
+        is_at_it = self.turns.is_at_it(now_ms)
         self.turns.may_answer(allowed, now_ms)
         self._opening = None
         # Told before it is stopped: it must not begin anew in between.
         self.tell(SPEAK_AGAIN if allowed else ONLY_LISTEN)
-        self._stop(now_ms)
+        if is_at_it:
+            self._stop(now_ms)
 
     def _stop(self, now_ms: int) -> None:
-        """Whatever it says, it says no more."""
+        """Whatever it says, it says no more. What the caller says meanwhile it does not hear."""
         if not self.ready or self._stopping:
             return
         message = self._message("session.output_audio.fixture.play", audio=_STOP_SOUND)

@@ -36,6 +36,7 @@ class Way:
 
 
 REALTIME = Way("realtime", "openai")
+LIVE = Way("gpt-live", "gpt-live")
 NOVA = Way("nova, elevenlabs", "cascade", CascadeProfile(transcriber="deepgram", speaker="elevenlabs"))
 FLUX = Way("flux, realtime voice", "cascade", CascadeProfile(transcriber="flux", speaker="realtime"))
 OPENAI = Way("openai, openai", "cascade", CascadeProfile(transcriber="openai", speaker="openai"))
@@ -48,11 +49,11 @@ def ways(*ways: Way) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("way", ways, ids=[way.name for way in ways])
 
 
-every_ai = ways(REALTIME, NOVA, FLUX, OPENAI, AURA)
-each_ai = ways(REALTIME, OPENAI)
+every_ai = ways(REALTIME, LIVE, NOVA, FLUX, OPENAI, AURA)
+each_ai = ways(REALTIME, LIVE, OPENAI)
 """For what an engine does whoever its vendors are."""
 
-each_kind = ways(REALTIME, NOVA, KEYPAD)
+each_kind = ways(REALTIME, LIVE, NOVA, KEYPAD)
 
 
 class Mind(Protocol):
@@ -82,6 +83,24 @@ class RealtimeMind:
         }
         for turn in (turn for cut in calls for turn in cut):
             assert abs(truncated[turn.turn_id] - turn.heard_ms) <= 20
+
+
+class LiveMind:
+    """A session's that speaks in real time and can forget nothing: it is told in words what was heard."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    @property
+    def told(self) -> str:
+        return str([session.received for session in self._house.model.live_sessions])
+
+    def knows_only_what_was_heard(self, calls: list[list[TurnView]]) -> None:
+        told = self.told
+        for greeting, *_ in calls:
+            # The greeting is ahead of what is heard; its own speech never is by more than a breath.
+            begun = greeting.text[: greeting.heard_chars].rpartition(" ")[0].rpartition(" ")[0]
+            assert f'Of what you said last the caller heard only: "{begun}' in told
 
 
 class ChatMind:
@@ -129,6 +148,10 @@ class Wire:
         here = [(is_sound, said - before) for is_sound, said in self.passed if before < said <= before + frames]
         first = next((at for at, (is_sound, _) in enumerate(here) if not is_sound), None)
         return first is not None and not any(is_sound and said < frames for is_sound, said in here[first:])
+
+    def fell_silent_by_itself(self, before: int, frames: int) -> bool:
+        """Whether nothing came in the second half of these frames, ordered to stop or not."""
+        return not any(is_sound and frames / 2 < said - before < frames for is_sound, said in self.passed)
 
     @property
     def since_clear(self) -> int:
@@ -248,7 +271,8 @@ async def open_way(home: Path, way: Way, *, then: tuple[EngineName, ...] = (), *
 @asynccontextmanager
 async def talks(house: House, way: Way, *calls: tuple[CallerStep, ...]) -> AsyncIterator[list[Talk]]:
     """Calls at the same time; afterwards all are hung up, and nothing may be left of them anywhere."""
-    mind: Mind = RealtimeMind(house) if way.engine == "openai" else ChatMind(house)
+    minds: dict[str, Callable[[House], Mind]] = {"openai": RealtimeMind, "gpt-live": LiveMind}
+    mind = minds.get(way.engine, ChatMind)(house)
     async with house.desk() as desk:
         wires = [Wire() for _ in calls]
         lines = [await house.call(steps, tap=wire) for steps, wire in zip(calls, wires, strict=True)]

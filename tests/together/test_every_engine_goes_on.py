@@ -14,6 +14,7 @@ from bridge.tools import ToolResult
 from .every_engine import (
     AURA,
     KEYPAD,
+    LIVE,
     NOVA,
     REALTIME,
     ChatMind,
@@ -46,7 +47,9 @@ def slow_tools(house: House) -> asyncio.Event:
 
 async def the_ear_drops(house: House, way: Way) -> None:
     """The socket that hears the caller, whosever it is."""
-    if way is NOVA:
+    if way is LIVE:
+        await house.model.live_sessions[-1].leave(1011, "it fell over")
+    elif way is NOVA:
         await house.model.deepgram.sockets[-1].abandon(1011, "it fell over")
     else:
         await house.model.sessions[-1].leave(1011, "it fell over")
@@ -132,7 +135,7 @@ async def swapped(call: Talk, engine: EngineName) -> None:
     await call.until(lambda: call.view.engine == engine)
 
 
-@ways(REALTIME, NOVA)
+@ways(REALTIME, LIVE, NOVA)
 async def test_a_menu_takes_the_call_and_gives_it_back(home: Path, way: Way) -> None:
     async with talk(home, way, then=("keypad",)) as call:
         await call.past_the_greeting()

@@ -16,7 +16,7 @@ from bridge.rehearsal.deepgram_speak import AuraSocket
 from bridge.rehearsal.model import HALF_OPEN, Faults
 from bridge.rehearsal.scenario import CallerStep, Wait
 
-from .every_engine import AURA, FLUX, KEYPAD, NOVA, OPENAI, REALTIME, Talk, Way, open_way, talk, talks, ways
+from .every_engine import AURA, FLUX, KEYPAD, LIVE, NOVA, OPENAI, REALTIME, Talk, Way, open_way, talk, talks, ways
 from .house import House, is_loud
 
 LONGEST_SILENCE_MS = 3000
@@ -30,6 +30,10 @@ Fault: TypeAlias = Callable[[House], Awaitable[None]]
 async def realtime_drops(house: House) -> None:
     """The newest Realtime session, whether it is an AI or a voice."""
     await house.ai.leave(1011, "it fell over")
+
+
+async def live_drops(house: House) -> None:
+    await house.model.live_sessions[-1].leave(1011, "it fell over")
 
 
 async def scribe_drops(house: House) -> None:
@@ -111,6 +115,7 @@ def longest_silence_ms(call: Talk, to_ms: int) -> int:
 
 @cases(
     ("realtime", REALTIME, realtime_drops),
+    ("gpt-live", LIVE, live_drops),
     ("nova", NOVA, deepgram_drops(NovaSocket)),
     ("elevenlabs", NOVA, elevenlabs_drops),
     ("chat", NOVA, faults(chat_cut_after=3, chat_times=1)),
@@ -150,6 +155,7 @@ async def test_who_was_not_heard_by_a_session_that_froze_is_spoken_to(home: Path
 
 @cases(
     ("realtime", REALTIME, faults(first_byte_delay_ms=3500)),
+    ("gpt-live", LIVE, faults(first_byte_delay_ms=3500)),
     ("chat, elevenlabs", NOVA, faults(chat_delay_ms=1500, elevenlabs_delay_ms=2000)),
 )
 async def test_peers_that_take_3_5_s_leave_no_long_silence(home: Path, way: Way, fail: Fault) -> None:
@@ -164,6 +170,7 @@ NONSENSE = ("{", "[]", "null", '{"type":"novelty","x":1}', '{"type":7}', "\u0000
 
 @cases(
     ("realtime", REALTIME, faults(inject_after="response.created", inject=NONSENSE)),
+    ("gpt-live", LIVE, faults(inject_after="session.input_transcript.delta", inject=NONSENSE)),
     ("nova", NOVA, faults(deepgram_inject_after="Results", deepgram_inject=NONSENSE)),
     ("elevenlabs", NOVA, faults(elevenlabs_inject=NONSENSE)),
     ("flux", FLUX, faults(deepgram_inject_after="TurnInfo", deepgram_inject=NONSENSE)),
@@ -175,7 +182,7 @@ async def test_nonsense_from_a_peer_is_passed_over(home: Path, way: Way, fail: F
         assert not any(marker.label == "AI reconnects" for marker in call.call.markers.values())
 
 
-@ways(REALTIME, NOVA, FLUX, OPENAI, AURA, KEYPAD)
+@ways(REALTIME, LIVE, NOVA, FLUX, OPENAI, AURA, KEYPAD)
 async def test_a_caller_who_hangs_up_at_any_moment_leaves_nothing(home: Path, way: Way) -> None:
     moments = [(CallerStep(Wait.PAUSE, ms, hang_up=True),) for ms in range(0, 1600, 200)]
     async with open_way(home, way) as house, talks(house, way, *moments) as calls:
