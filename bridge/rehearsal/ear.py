@@ -119,6 +119,11 @@ class Ear:
         """How much `take` would give."""
         return len(self._kept) * FRAME_MS
 
+    @property
+    def quiet_ms(self) -> int:
+        """For how long there has been nothing to hear in a turn that goes on."""
+        return self._run * FRAME_MS if self.speaking else 0
+
     def _frame(self, frame: bytes) -> Started | Stopped | None:
         self.position_ms += FRAME_MS
         self._kept.append(frame)

@@ -218,7 +218,7 @@ class LiveSession(Socket):
                     await self._heard(event)
         if not self._ear.speaking:
             return
-        if self._yields and self._ear.position_ms >= self._speech_ms + YIELDS_AFTER_MS:
+        if self._yields and self._ear.position_ms - self._ear.quiet_ms >= self._speech_ms + YIELDS_AFTER_MS:
             self._yields = False
             self.yielded += self._mouth.yields()
         if self._ear.position_ms >= self._next_words_ms:

@@ -66,7 +66,7 @@ class Tasks:
             response_id,
             {"type": "response.output_item.added", "output_index": 0, "item": begun},
             {"type": "response.function_call_arguments.delta", "delta": arguments, **place},
-            {"type": "response.function_call_arguments.done", "arguments": arguments, "name": tool.name, **place},
+            {"type": "response.function_call_arguments.done", "arguments": arguments, **place},
             {"type": "response.output_item.done", "output_index": 0, "item": done},
         )
 

@@ -65,11 +65,10 @@ def _unknown(value: object) -> set[str]:
 
 
 class Client:
-    """One session. ``events``: all that was received, in order, each with the loop's time in ``times``."""
+    """One session. ``events``: all that was received, in order."""
 
     def __init__(self, model: Model, *, key: str = KEY, query: str = "") -> None:
         self.events: list[dict[str, Any]] = []
-        self.times: list[float] = []
         self.close_code: int | None = None
         self._address = f"{model.url}/live/sessions{query}"
         self._headers = {"Authorization": f"Bearer {key}"}
@@ -124,15 +123,18 @@ class Client:
 
     async def next(self, event: str = "", where: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
         """The next event of this type (any if ""), passing over others; each is read once."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._next(event, where)
+
+    async def _next(self, event: str, where: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while True:
-            message = await self._ws.receive(timeout=PATIENCE_S)
+            message = await self._ws.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
                 self.close_code = self._ws.close_code
                 raise EOFError(f"closed with {self.close_code} while waiting for {event}")
             told: dict[str, Any] = json.loads(message.data)
             check(SERVER_EVENTS, told)
             self.events.append(told)
-            self.times.append(asyncio.get_running_loop().time())
             if event in ("", told["type"]) and where(told):
                 return told
             assert told["type"] != "error", told["error"]
