@@ -188,3 +188,11 @@ def test_an_unheard_turn_is_no_more() -> None:
     talk.turns.unhear()
     talk.quiet(CALLER_PAUSE_MS)
     assert not talk.told(CallerStopped)
+
+
+def test_words_that_come_behind_the_first_sound_begin_the_reply_without_a_blank() -> None:
+    talk = Conversation()
+    talk.ai(100)
+    talk.ai(300, " Hello.")
+    talk.quiet(PAUSE_MS)
+    assert [event.delta for event in talk.events if isinstance(event, ReplyWords)] == ["Hello."]
