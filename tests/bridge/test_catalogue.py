@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from bridge.engines.cascade import Cascade
 from bridge.engines.catalogue import Catalogue
+from bridge.engines.gpt_live import GptLive
 from bridge.engines.keypad import Keypad
 from bridge.engines.openai import OpenAIRealtime
 from bridge.engines.speech.deepgram_transcriber import DeepgramTranscriber, FluxTranscriber
 from bridge.engines.speech.first_that_speaks import FirstThatSpeaks
 from bridge.engines.speech.openai_transcriber_wire import LIVE
 from bridge.errors import SettingsError
-from bridge.profiles import CascadeProfile, PinGate, Profile, Profiles
+from bridge.profiles import CascadeProfile, LiveProfile, PinGate, Profile, Profiles
 from bridge.settings import Settings
 
 KEYS = {"openai_api_key": "sk", "chat_key": "sk", "deepgram_api_key": "dg", "elevenlabs_api_key": "el"}
@@ -42,7 +43,7 @@ def test_a_profile_has_only_the_engines_whose_keys_are_set() -> None:
 
 
 def test_a_first_engine_that_cannot_be_had_is_said_with_the_key_it_lacks() -> None:
-    for engine, key in (("openai", "OPENAI_API_KEY"), ("cascade", "DEEPGRAM_API_KEY")):
+    for engine, key in (("openai", "OPENAI_API_KEY"), ("gpt-live", "OPENAI_API_KEY"), ("cascade", "DEEPGRAM_API_KEY")):
         with pytest.raises(SettingsError) as raised:
             catalogue().fitted(profile(engine=engine))
         assert raised.value.key == key and engine in raised.value.hint
@@ -77,12 +78,16 @@ def test_a_budget_that_a_model_spends_nothing_of_is_told() -> None:
     assert not catalogue(**KEYS).uncounted(replace(own, cascade=CascadeProfile()))
     of = replace(own, cascade=CascadeProfile(transcriber_model="ear-9", speaker_model="mouth-9"))
     assert "ear-9, mouth-9" in catalogue(**KEYS).uncounted(of)
+    live = profile(engine="gpt-live", live=LiveProfile(model="gpt-live-9", backend="llama-9"), budget_usd=1.0)
+    assert "gpt-live-9, llama-9" in catalogue(**KEYS).uncounted(replace(live, tools=("find_payments",)))
+    assert "gpt-live-9:" in catalogue(**KEYS).uncounted(replace(live, tools=()))
     assert "gpt-next" in catalogue(**KEYS).uncounted(profile(model="gpt-next", then=("keypad",), budget_usd=1.0))
 
 
 async def test_every_engine_is_made_as_its_profile_says() -> None:
     kinds = catalogue(**KEYS, pins={"CORDBOARD_PIN_BILLING": "4711"})
     assert isinstance(kinds.engine(profile(), "openai", ""), OpenAIRealtime)
+    assert isinstance(kinds.engine(profile(), "gpt-live", ""), GptLive)
     assert isinstance(kinds.engine(profile(), "keypad", ""), Keypad)
     gated = profile(pin=PinGate(setting="CORDBOARD_PIN_BILLING"))
     assert isinstance(kinds.engine(gated, "pin", "+16285550199"), Keypad)

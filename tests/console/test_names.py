@@ -47,6 +47,10 @@ def test_sentences_about_operators_are_told_as_the_reader_would(sentence: str, r
     assert told(sentence, OURS) == read
 
 
+def test_an_engine_in_a_sentence_is_called_as_people_call_it() -> None:
+    assert told("Another engine is called: gpt-live", "") == "Another engine is called: GPT-Live"
+
+
 def test_a_name_without_a_window_is_known_when_it_is_ours() -> None:
     assert told("desk took over", "desk") == "You took over"
     assert told("desk took over", "") == "desk took over"
@@ -54,8 +58,9 @@ def test_a_name_without_a_window_is_known_when_it_is_ours() -> None:
 
 
 def test_engines_and_vendors_have_names_for_people() -> None:
-    assert [engine_word(name) for name in ("openai", "cascade", "keypad", "pin", "house")] == [
+    assert [engine_word(name) for name in ("openai", "gpt-live", "cascade", "keypad", "pin", "house")] == [
         "OpenAI Realtime",
+        "GPT-Live",
         "Cascade",
         "Keypad menu",
         "Caller enters a PIN",
