@@ -156,6 +156,7 @@ async def test_a_greeting_is_spoken_by_the_house_word_for_word(model: Model) -> 
         await model.until(lambda: RARE in str(model.live_sessions[0].received))
         recorded = Desk(model.url)
         async with at_work(recorded):
+            await recorded.told(Ready)
             recorded.engine.greet("Hello, you have reached Northgate billing.")
             assert (await recorded.told(ReplyStarted)).kind is ReplyKind.GREETING
 
