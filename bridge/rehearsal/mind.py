@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.rehearsal.scenario import Reply, ToolUse
 from bridge.rehearsal.speech import sentences
@@ -22,7 +22,7 @@ _SAID_TO_CALLER = re.compile(
     r'said to the caller[^:"]*: "(.*?)"(?= What the caller said | Your colleague tells | Go on |\s*$)', re.DOTALL
 )
 _COLLEAGUE_TOLD = re.compile(r"colleague (?:tells|told) you: (.+?)(?= Go on | Do not greet |$)", re.DOTALL)
-_BEGIN = re.compile(r"^(?:please )?(?:greet|answer)\b", re.IGNORECASE)
+_YOUR_TURN = re.compile(r"^(?:please )?(?:greet|answer)\b", re.IGNORECASE)
 _HOLD_OVER = re.compile(r"^The caller was on hold\b")
 _NO_WORDS = re.compile(r"\[.*?\]")
 
@@ -94,6 +94,11 @@ class Mind:
         self._unknown = 0
         self._last = ""
         self._colleague_said = ""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether words of the caller or a tool's result wait for an answer."""
+        return bool(self._waiting.heard or self._waiting.results)
 
     def hear(self, heard: Heard) -> None:
         """The caller said something that waits for an answer."""
@@ -186,13 +191,9 @@ class Mind:
         """What it says of something that it may tell the caller: what it is asked to, or just that."""
         if asked := self._asked_for(content):
             return asked
-        before = (len(self._waiting.guidance), len(self._waiting.notes), self._waiting.held)
+        before = replace(self._waiting, guidance=[*self._waiting.guidance], notes=[*self._waiting.notes])
         self.read("system", content)
-        if _BEGIN.match(content) or before != (
-            len(self._waiting.guidance),
-            len(self._waiting.notes),
-            self._waiting.held,
-        ):
+        if _YOUR_TURN.match(content) or self._waiting != before:
             return self.plan(None, tools)
         self._begun = True
         return Plan(content)

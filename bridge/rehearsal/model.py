@@ -70,6 +70,7 @@ class Faults:
     to stay away.
     beta: sessions that begin now speak the protocol's beta, of any model; pcm16_only: and take no
     telephone sound, as some local servers (with or without beta).
+    live_talkative: GPT-Live answers although it was told to listen only.
     """
 
     refuse_status: int = 0
@@ -112,6 +113,7 @@ class Faults:
     chat_retry_after_s: float = 0.0
     beta: bool = False
     pcm16_only: bool = False
+    live_talkative: bool = False
 
     def after(self, name: str) -> tuple[str, ...]:
         """Raw texts to send after an event."""

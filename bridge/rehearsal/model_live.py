@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 YIELDS_AFTER_MS = 240
 """So much speech over its own makes it stop: less is a murmur."""
 
-_ONLY_LISTEN = re.compile(r"\bonly listen\b", re.IGNORECASE)
-_MAY_SPEAK = re.compile(r"\bmay speak again\.", re.IGNORECASE)
+_ONLY_LISTEN = re.compile(r"only listen\b", re.IGNORECASE)
+_SPEAK_AGAIN = re.compile(r"you may speak again\b", re.IGNORECASE)
 _WORDS = "session.input_transcript.delta"
 _WORDS_EVERY_MS = 200
 _VAD = Vad(silence_duration_ms=400, unfinished_ms=1500)
@@ -186,10 +186,11 @@ class LiveSession(Socket):
             self._read(message.content)
 
     def _read(self, text: str) -> None:
-        if _ONLY_LISTEN.search(text) or _MAY_SPEAK.search(text):
-            self._mouth.only_listens = _ONLY_LISTEN.search(text) is not None
-        else:
-            self.mind.read("system", text)
+        self.mind.read("system", text)
+        if _ONLY_LISTEN.match(text) and not self.model.faults.live_talkative:
+            self._mouth.hold()
+        elif _SPEAK_AGAIN.match(text):
+            self._mouth.holds = False
 
     async def _play(self, pcm: bytes, event_id: str | None) -> None:
         if self._mouth.plays_fixture:

@@ -36,11 +36,12 @@ class _Utterance:
 class Mouth:
     """One session's. plays_fixture: a client's own sound goes out, and nothing else is said.
 
-    only_listens: nothing of the caller's is answered.
+    holds: it says nothing that it is not asked to.
     """
 
     def __init__(self, session: LiveSession) -> None:
-        self.plays_fixture = self.only_listens = False
+        self.holds = False
+        self.plays_fixture = False
         self._session = session
         self._wanted: deque[str | None] = deque()
         self._stirred = asyncio.Event()
@@ -48,9 +49,14 @@ class Mouth:
 
     def answer(self) -> None:
         """Say what is to be answered, as soon as the caller lets it."""
-        if None not in self._wanted and not self.only_listens:
+        if None not in self._wanted and not self.holds:
             self._wanted.append(None)
         self._stirred.set()
+
+    def hold(self) -> None:
+        """From now on only listen; what is being said is said to its end."""
+        self.holds = True
+        self._wanted = deque(content for content in self._wanted if content is not None)
 
     def comment(self, content: str) -> None:
         """Say this."""
@@ -60,7 +66,7 @@ class Mouth:
     def yields(self) -> bool:
         """The caller speaks over it; whether it spoke. A commentary it had not begun is said when they are done."""
         stopped = self._stop()
-        if stopped and not stopped.heard and stopped.content is not None:
+        if stopped and not stopped.heard and stopped.content is not None and stopped.plan.basis is None:
             self._wanted.appendleft(stopped.content)
         return stopped is not None and stopped.heard > 0
 
@@ -73,6 +79,8 @@ class Mouth:
                 self._wanted.clear()
             while self._wanted and not self.plays_fixture and not self._session.caller_speaks:
                 content = self._wanted.popleft()
+                if content is None and not self._session.mind.is_asked:
+                    continue
                 said = self._utterance = _Utterance(self._session.plan(content), content)
                 said.task = self._session.start(self._utter(said))
                 await asyncio.wait([said.task])

@@ -212,6 +212,21 @@ async def test_what_it_was_about_to_say_comes_when_the_caller_is_done(model: Mod
     await client.hear(NOT_KNOWN[0])
 
 
+async def test_what_was_answered_when_asked_to_is_not_answered_again(model: Model, client: Client) -> None:
+    await client.start()
+    await client.append("commentary", SAY.format("Hello."))
+    await client.speak(silence(200) + TWICE.audio)
+    await client.append("commentary", "Answer the caller now.")
+    await client.append("commentary", SAY.format("Goodbye."))
+    await client.speak(silence(600))
+    await client.hear("Goodbye.")
+    await client.hear(TWICE.says)
+    await client.say(ORDER.audio)
+    await client.hear(ORDER.tool.without)  # type: ignore[union-attr]
+    assert GO_ON not in client.spoken()
+    assert client.spoken().count(TWICE.says) == 1
+
+
 async def test_commentary_is_said(client: Client) -> None:
     await client.start()
     await client.append("commentary", "Greet the caller.")
@@ -231,6 +246,23 @@ async def test_a_quiet_word_shapes_the_next_answer_and_is_not_said(client: Clien
     assert client.spoken() == ""
     await client.say(TWICE.audio)
     await client.hear("Express is free. Let us put it right now.")
+
+
+async def test_it_only_listens_while_it_is_told_to(model: Model, client: Client) -> None:
+    await client.start()
+    await client.append("instructions", "Only listen from now on and say nothing.")
+    await client.say(TWICE.audio)
+    await client.append("commentary", SAY.format("One moment, please."))
+    await client.hear("One moment, please.")
+    assert client.spoken() == "One moment, please."
+    await client.append("instructions", "You may speak again.")
+    await client.append("commentary", "Answer the caller now, going by what was said last.")
+    await client.hear(f" {TWICE.says}")
+    assert "Answer" not in client.spoken()
+    model.faults = Faults(live_talkative=True)
+    await client.append("instructions", "Only listen from now on and say nothing.")
+    await client.say(STRANGER)
+    await client.hear(NOT_KNOWN[0])
 
 
 @pytest.mark.parametrize(
