@@ -34,7 +34,7 @@ PAUSE_MS = 700
 """Silence of the AI after which its next sound is another reply."""
 
 ASKED_PAUSE_MS = 300
-"""The same, where a reply was asked for and may follow closely on another."""
+"""The same, before and after a reply that was asked for: it may be close to another."""
 
 CALLER_PAUSE_MS = 1200
 """Without new words of the caller for so long, their turn is over."""
@@ -222,7 +222,8 @@ class Turns:
     def tick(self, now_ms: int, listener: Listener) -> None:
         """Let time pass."""
         news, self._news = self._news, []
-        if now_ms - self._loud_ms >= (ASKED_PAUSE_MS if self._asked else PAUSE_MS):
+        apart = self._asked or (self._reply is not None and self._reply.kind is not ReplyKind.ANSWER)
+        if now_ms - self._loud_ms >= (ASKED_PAUSE_MS if apart else PAUSE_MS):
             self._drop_until_ms = 0
             if self._reply is not None:
                 self._end("completed", news)

@@ -15,7 +15,7 @@ from bridge.engines import (
     SpeechDone,
     Trouble,
 )
-from bridge.engines.gpt_live_turns import CALLER_PAUSE_MS, EXPIRY_MS, PAUSE_MS, YIELDS_MS, Turns
+from bridge.engines.gpt_live_turns import ASKED_PAUSE_MS, CALLER_PAUSE_MS, EXPIRY_MS, PAUSE_MS, YIELDS_MS, Turns
 
 STEP_MS = 100
 
@@ -196,3 +196,15 @@ def test_words_that_come_behind_the_first_sound_begin_the_reply_without_a_blank(
     talk.ai(300, " Hello.")
     talk.quiet(PAUSE_MS)
     assert [event.delta for event in talk.events if isinstance(event, ReplyWords)] == ["Hello."]
+
+
+def test_a_reply_that_was_asked_for_is_apart_from_those_close_to_it() -> None:
+    talk = Conversation()
+    talk.ai(300, "Two payments.")
+    talk.turns.ask(ReplyKind.ASK, "r1", talk.now_ms)
+    talk.quiet(ASKED_PAUSE_MS)
+    talk.ai(300, "We close soon.")
+    talk.quiet(ASKED_PAUSE_MS)
+    talk.ai(300, "Anything else?")
+    started = [(event.kind, event.request) for event in talk.events if isinstance(event, ReplyStarted)]
+    assert started == [(ReplyKind.ANSWER, ""), (ReplyKind.ASK, "r1"), (ReplyKind.ANSWER, "")]
