@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
+from bridge.audio import BYTES_PER_MS
 from bridge.engines import (
     CallerStarted,
     CallerStopped,
@@ -208,3 +211,58 @@ def test_a_reply_that_was_asked_for_is_apart_from_those_close_to_it() -> None:
     talk.ai(300, "Anything else?")
     started = [(event.kind, event.request) for event in talk.events if isinstance(event, ReplyStarted)]
     assert started == [(ReplyKind.ANSWER, ""), (ReplyKind.ASK, "r1"), (ReplyKind.ANSWER, "")]
+
+
+def test_it_is_known_whether_the_ai_speaks_or_is_about_to() -> None:
+    talk = Conversation()
+    assert not talk.turns.is_at_it(talk.now_ms)
+    talk.ai(100)
+    assert talk.turns.is_at_it(talk.now_ms)
+    talk.quiet(PAUSE_MS)
+    assert not talk.turns.is_at_it(talk.now_ms)
+    talk.turns.ask(ReplyKind.ASK, "ask-1", talk.now_ms)
+    assert talk.turns.is_at_it(talk.now_ms)
+
+
+def test_an_ai_that_was_made_to_stop_is_heard_with_the_next_that_it_says() -> None:
+    talk = Conversation()
+    talk.ai(300)
+    talk.turns.cut(talk.now_ms, by_caller=False)
+    talk.ai(100)
+    talk.turns.stopped(talk.now_ms)
+    talk.ai(100)
+    assert len(talk.sound) == 4 and talk.turns.dropped == 1
+
+
+def test_what_was_heard_of_a_reply_is_whole_words_of_it() -> None:
+    talk = Conversation()
+    talk.turns.words("I see two payments of March.", talk.now_ms, talk)
+    talk.turns.sound(b64encode(bytes(2000 * BYTES_PER_MS)).decode(), True, talk.now_ms, talk)
+    item_id = talk.turns.speaking
+    assert talk.turns.heard_of(item_id, 1000) == "I see two"
+    assert talk.turns.heard_of(item_id, 2000) is None
+    assert talk.turns.heard_of("no such item", 1000) is None
+    talk.quiet(PAUSE_MS)
+    talk.turns.sound("//8=", True, talk.now_ms, talk)
+    assert talk.turns.heard_of(talk.turns.speaking, 0) is None
+    assert talk.turns.heard_of(item_id, 1000) == "I see two"
+
+
+def test_an_opening_in_another_voice_is_a_whole_reply_after_what_runs() -> None:
+    talk = Conversation()
+    talk.ai(300, "Well,")
+    talk.turns.opened("Hello, this is an AI.", bytes(1000 * BYTES_PER_MS), talk.now_ms, talk)
+    started = [event.kind for event in talk.events if isinstance(event, ReplyStarted)]
+    assert started == [ReplyKind.ANSWER, ReplyKind.GREETING]
+    assert [event.text for event in talk.events if isinstance(event, ReplyWordsDone)] == [
+        "Well,",
+        "Hello, this is an AI.",
+    ]
+    assert [event.status for event in talk.events if isinstance(event, ReplyDone)] == ["completed", "completed"]
+    assert talk.turns.speaking == "" and talk.turns.heard_of(talk.sound[-1], 500) == "Hello,"
+    talk.turns.words(" How can I", talk.now_ms, talk)
+    talk.ai(100)
+    assert [event.delta for event in talk.events if isinstance(event, ReplyWords)][-1] == "How can I"
+    quiet = Conversation()
+    quiet.turns.opened("Hello.", bytes(8), quiet.now_ms, quiet)
+    assert [type(event) for event in quiet.events][-1] is ReplyDone
