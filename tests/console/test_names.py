@@ -6,7 +6,18 @@ import pytest
 from msgspec.structs import replace
 
 from bridge.control import CallView, Floor, Phase
-from console.names import activity, dearest_first, engine_word, is_rung, money, operator_word, told, vendor_word
+from console.names import (
+    activity,
+    dearest_first,
+    engine_word,
+    is_rung,
+    money,
+    operator_word,
+    silent_word,
+    speaker_word,
+    told,
+    vendor_word,
+)
 
 OURS = "maria (window 11)"
 
@@ -104,3 +115,8 @@ def test_a_number_in_a_sentence_is_grouped_as_everywhere() -> None:
     words = "A call with +12065550177 was cut short when the bridge last stopped."
     assert told(words, OURS) == "A call with +1 206 555 0177 was cut short when the bridge last stopped."
     assert told("You pressed +5.", OURS) == "You pressed +5."
+
+
+def test_a_menu_speaks_under_its_own_name_and_is_no_ai() -> None:
+    assert [speaker_word(engine) for engine in ("openai", "cascade", "keypad")] == ["AI", "AI", "Keypad menu"]
+    assert [silent_word(engine) for engine in ("openai", "keypad")] == ["the AI", "the keypad menu"]
