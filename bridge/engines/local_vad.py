@@ -14,9 +14,6 @@ import webrtcvad
 
 from bridge.audio import FRAME_BYTES, LINEAR, peak
 
-PRE_ROLL_MS = 300
-"""Sound before the detected beginning that belongs to it: the detector's delay and a soft first consonant."""
-
 SILENT_DB = -100.0
 
 _HZ = 8000
