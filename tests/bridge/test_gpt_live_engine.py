@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -30,6 +29,7 @@ from bridge.engines.speech import VoiceFailed
 from bridge.errors import SettingsError
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import Faults, Model
+from tests.bridge.at_work import at_work
 
 KEY = "sk-rehearsal"
 BILLING = scenario.load("billing")
@@ -104,19 +104,6 @@ class Desk:
             frame = audio[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff")
             self.engine.hear(b64encode(frame).decode(), self.clock_ms)
             self.clock_ms += 20
-
-
-@asynccontextmanager
-async def at_work(desk: Desk) -> AsyncIterator[Desk]:
-    """The engine runs, and ends well when the test does."""
-    running = asyncio.create_task(desk.engine.run(desk))
-    try:
-        yield desk
-        await desk.engine.close()
-        await running
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ from bridge.errors import SettingsError
 from bridge.rehearsal import scenario
 from bridge.rehearsal.model import HALF_OPEN, Faults, Model
 from bridge.rehearsal.scenario import CallerStep
+from tests.bridge.at_work import at_work
 
 CLIENT: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 SERVER: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -113,19 +114,6 @@ class Desk:
             frame = audio[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff")
             self.engine.hear(b64encode(frame).decode(), self.clock_ms)
             self.clock_ms += 20
-
-
-@asynccontextmanager
-async def at_work(desk: Desk) -> AsyncIterator[Desk]:
-    """The engine runs, and ends well when the test does."""
-    running = asyncio.create_task(desk.engine.run(desk))
-    try:
-        yield desk
-        await desk.engine.close()
-        await running
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.fixture
